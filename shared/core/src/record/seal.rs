@@ -1,0 +1,207 @@
+//! Sealing and opening one record.
+//!
+//! ```text
+//! PRK = HKDF-Extract(salt, K_scope)
+//! rk  = HKDF-Expand(PRK, "ESR1/enc\0" ‖ hdr22 ‖ D, 32)
+//! com = HKDF-Expand(PRK, "ESR1/com\0" ‖ hdr22 ‖ D, 32)
+//! ct  = AES-256-GCM(rk, nonce = 12 zero bytes, aad = first 86 bytes ‖ D)
+//! ```
+//! Every record key is used once, since its salt is fresh, so the nonce is constant.
+
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use aws_lc_rs::hkdf::{HKDF_SHA512, Salt};
+use zeroize::Zeroizing;
+
+use super::context::Context;
+use super::key::{ScopeKey, expand};
+use crate::id::random_bytes;
+use crate::value::LARGEST_VALUE;
+
+const MAGIC: &[u8; 4] = b"ESR1";
+const SUITE: u8 = 0x01;
+const PADDED: u8 = 0x01;
+const HEADER: usize = 86;
+const TAG: usize = 16;
+const BLOCK: usize = 64;
+
+/// Whether the value's length is hidden.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Padding {
+    /// As long as the value.
+    None,
+    /// Length-prefixed and filled with zeros up to a multiple of 64 bytes.
+    Blocks,
+}
+
+/// Why a record doesn't open. For the audit trail; a caller outside learns only that it doesn't.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RecordError {
+    /// Shorter than an empty record, or longer than the largest.
+    #[error("wrong length")]
+    Length,
+    /// Not an ESR1 record.
+    #[error("unsupported format")]
+    Format,
+    /// Another suite than 0x01.
+    #[error("unsupported suite")]
+    Suite,
+    /// A reserved flag is set.
+    #[error("unsupported flags")]
+    Flags,
+    /// Sealed under another key.
+    #[error("sealed under another key")]
+    Key,
+    /// The record doesn't belong to what was asked for, or was edited.
+    #[error("commitment mismatch")]
+    Commitment,
+    /// The ciphertext or its tag was edited.
+    #[error("ciphertext edited")]
+    Ciphertext,
+    /// Length prefix or zero fill is wrong.
+    #[error("wrong padding")]
+    Padding,
+}
+
+/// Seals a value under a scope key for exactly this context.
+///
+/// # Panics
+/// If the value is larger than 65,536 bytes: `SecretValue` can't be.
+pub fn seal(key: &ScopeKey, context: &Context<'_>, value: &[u8], padding: Padding) -> Vec<u8> {
+    seal_with_salt(key, context, value, padding, random_bytes())
+}
+
+fn seal_with_salt(
+    key: &ScopeKey,
+    context: &Context<'_>,
+    value: &[u8],
+    padding: Padding,
+    salt: [u8; 32],
+) -> Vec<u8> {
+    assert!(value.len() <= LARGEST_VALUE, "values are at most 64 KiB");
+    let length = match padding {
+        Padding::None => value.len(),
+        Padding::Blocks => (4 + value.len()).next_multiple_of(BLOCK),
+    };
+    let mut record = Vec::with_capacity(HEADER + length + TAG);
+    record.extend_from_slice(MAGIC);
+    record.push(SUITE);
+    record.push(match padding {
+        Padding::None => 0,
+        Padding::Blocks => PADDED,
+    });
+    record.extend_from_slice(&key.id().0);
+    record.extend_from_slice(&salt);
+    let context_digest = context.digest();
+    let derived = Derived::new(key, &record[..22], &salt, &context_digest);
+    record.extend_from_slice(&derived.commitment);
+    if padding == Padding::Blocks {
+        let prefix = u32::try_from(value.len()).expect("64 KiB fits");
+        record.extend_from_slice(&prefix.to_be_bytes());
+    }
+    record.extend_from_slice(value);
+    record.resize(HEADER + length, 0);
+    let (header, body) = record.split_at_mut(HEADER);
+    let aad = associated_data(header, &context_digest);
+    let tag = derived
+        .cipher
+        .seal_in_place_separate_tag(nonce(), Aad::from(aad), body)
+        .expect("AES-GCM seals 64 KiB");
+    record.extend_from_slice(tag.as_ref());
+    record
+}
+
+/// Opens a record that must have been sealed under this key for this context.
+///
+/// Checks in this order: length, magic, suite, flags, key id, commitment (in constant time), tag,
+/// padding. Nothing is decrypted before the commitment holds.
+///
+/// # Errors
+/// The first check that fails; buffers are wiped.
+pub fn open(key: &ScopeKey, context: &Context<'_>, record: &[u8]) -> Result<Zeroizing<Vec<u8>>, RecordError> {
+    let largest = HEADER + (4 + LARGEST_VALUE).next_multiple_of(BLOCK) + TAG;
+    if !(HEADER + TAG..=largest).contains(&record.len()) {
+        return Err(RecordError::Length);
+    }
+    let (header, rest) = record.split_at(HEADER);
+    if &header[..4] != MAGIC {
+        return Err(RecordError::Format);
+    }
+    if header[4] != SUITE {
+        return Err(RecordError::Suite);
+    }
+    if header[5] & !PADDED != 0 {
+        return Err(RecordError::Flags);
+    }
+    if header[6..22] != key.id().0 {
+        return Err(RecordError::Key);
+    }
+    let context_digest = context.digest();
+    let derived = Derived::new(key, &header[..22], &header[22..54], &context_digest);
+    verify_slices_are_equal(&derived.commitment, &header[54..]).map_err(|_| RecordError::Commitment)?;
+    let (ciphertext, tag) = rest.split_at(rest.len() - TAG);
+    let mut plain = Zeroizing::new(vec![0; ciphertext.len()]);
+    let aad = associated_data(header, &context_digest);
+    derived
+        .cipher
+        .open_separate_gather(nonce(), Aad::from(aad), ciphertext, tag, &mut plain)
+        .map_err(|_| RecordError::Ciphertext)?;
+    if header[5] & PADDED != 0 {
+        unpad(&mut plain)?;
+    }
+    Ok(plain)
+}
+
+/// The id of the key under which a record says it was sealed. Opening checks it.
+pub fn key_id(record: &[u8]) -> Option<super::key::KeyId> {
+    let id = record.get(6..22)?.try_into().ok()?;
+    Some(super::key::KeyId(id))
+}
+
+struct Derived {
+    cipher: LessSafeKey,
+    commitment: [u8; 32],
+}
+
+impl Derived {
+    fn new(key: &ScopeKey, hdr22: &[u8], salt: &[u8], context_digest: &[u8; 64]) -> Self {
+        let prk = Salt::new(HKDF_SHA512, salt).extract(key.expose());
+        let mut record_key = Zeroizing::new([0; 32]);
+        expand(&prk, &[b"ESR1/enc\0", hdr22, context_digest], record_key.as_mut());
+        let mut commitment = [0; 32];
+        expand(&prk, &[b"ESR1/com\0", hdr22, context_digest], &mut commitment);
+        let cipher = UnboundKey::new(&AES_256_GCM, record_key.as_slice())
+            .map(LessSafeKey::new)
+            .expect("AES-256 takes 32 bytes");
+        Self { cipher, commitment }
+    }
+}
+
+fn nonce() -> Nonce {
+    Nonce::assume_unique_for_key([0; NONCE_LEN])
+}
+
+fn associated_data(header: &[u8], context_digest: &[u8; 64]) -> [u8; HEADER + 64] {
+    let mut aad = [0; HEADER + 64];
+    aad[..HEADER].copy_from_slice(header);
+    aad[HEADER..].copy_from_slice(context_digest);
+    aad
+}
+
+/// Removes length prefix and zero fill, in place, so that no second copy of the value exists.
+fn unpad(plain: &mut Zeroizing<Vec<u8>>) -> Result<(), RecordError> {
+    let prefix = plain.first_chunk::<4>().ok_or(RecordError::Padding)?;
+    let length = usize::try_from(u32::from_be_bytes(*prefix)).map_err(|_| RecordError::Padding)?;
+    let filled = length.checked_add(4).ok_or(RecordError::Padding)?.next_multiple_of(BLOCK);
+    if LARGEST_VALUE < length || filled != plain.len() {
+        return Err(RecordError::Padding);
+    }
+    if plain[4 + length..].iter().any(|byte| *byte != 0) {
+        return Err(RecordError::Padding);
+    }
+    plain.copy_within(4..4 + length, 0);
+    // The bytes behind the value are a remainder of it: wiped now, not at the next reuse.
+    plain[length..].fill(0);
+    plain.truncate(length);
+    Ok(())
+}

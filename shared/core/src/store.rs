@@ -1,0 +1,161 @@
+//! The port `Store`: rows and sealed records, written by compare-and-set.
+//!
+//! A store never sees a value and never decides which row wins. Its contract suite is
+//! `contract::store`, which every adapter runs.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use crate::id::{EnvironmentId, SpaceId, StoreId};
+use crate::keys::WrappedKey;
+use crate::name::SecretName;
+use crate::row::{Change, History, Row};
+use crate::rules::Mode;
+use crate::scope::{Chain, Scope};
+
+/// Rises with every change that any process makes; equal epochs mean equal rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Epoch(pub u64);
+
+/// Which names of a scope to read.
+#[derive(Clone, Copy, Debug)]
+pub enum Names<'a> {
+    /// All of them.
+    All,
+    /// These.
+    Only(&'a [SecretName]),
+}
+
+/// One scope's part of a chain.
+#[derive(Clone, Debug)]
+pub struct ScopeRows {
+    /// Which scope.
+    pub scope: Scope,
+    /// Its rows among the names asked for.
+    pub rows: Vec<Row>,
+    /// All its wrapped keys.
+    pub keys: Vec<WrappedKey>,
+}
+
+/// A chain's rows, read at one moment.
+#[derive(Clone, Debug)]
+pub struct ChainRows {
+    /// The moment.
+    pub epoch: Epoch,
+    /// What kind of Environment it is.
+    pub mode: Mode,
+    /// From the Environment down.
+    pub scopes: Vec<ScopeRows>,
+}
+
+/// An Environment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Environment {
+    /// Its id, for ever.
+    pub id: EnvironmentId,
+    /// Whether development rules apply.
+    pub mode: Mode,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// A Space.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Space {
+    /// The Environment that it is in.
+    pub environment: EnvironmentId,
+    /// Its id, for ever.
+    pub id: SpaceId,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// Changes that happen together or not at all.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    /// New scope keys, each with its scope. The same key twice is the same key.
+    pub keys: Vec<(Scope, WrappedKey)>,
+    /// Changes of rows.
+    pub changes: Vec<Change>,
+}
+
+/// Why a store didn't do what was asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// Trying again may help.
+    #[error("the store can't be used now: {0}")]
+    Unavailable(String),
+    /// The stored data can't be right.
+    #[error("the store is damaged: {0}")]
+    Damaged(String),
+    /// Somebody else changed the row first.
+    #[error(
+        "`{name}` in {scope} was changed by somebody else: look at it with `undertone secrets history {name}` and try again"
+    )]
+    Conflict {
+        /// Whose row.
+        scope: Scope,
+        /// Which name.
+        name: SecretName,
+    },
+    /// Another spelling of the name exists in the chain.
+    #[error("`{name}` looks like `{existing}`, which exists in {scope}: use that spelling")]
+    LookAlike {
+        /// The name that was to be written.
+        name: SecretName,
+        /// The one that exists.
+        existing: SecretName,
+        /// Where it exists.
+        scope: Scope,
+    },
+    /// No such Environment.
+    #[error("there is no Environment `{0}`: make it with `undertone env create {0}`")]
+    UnknownEnvironment(EnvironmentId),
+    /// No such Space.
+    #[error(
+        "there is no Space `{1}` in the Environment `{0}`: make it with `undertone space create {1} --env {0}`"
+    )]
+    UnknownSpace(EnvironmentId, SpaceId),
+    /// The Environment or Space exists already.
+    #[error("{0} exists already")]
+    Exists(Scope),
+}
+
+/// Where rows and sealed records are kept.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// The id to which every record is bound.
+    fn id(&self) -> StoreId;
+
+    /// How many changes fit in one [`Batch`].
+    fn batch_limit(&self) -> usize;
+
+    /// The store's epoch. Cheap: called about once per event.
+    async fn epoch(&self) -> Result<Epoch, StoreError>;
+
+    /// The rows and keys of every scope of the chain, read at one moment, in one call.
+    async fn chain(&self, chain: &Chain, names: Names<'_>) -> Result<ChainRows, StoreError>;
+
+    /// One row with all its versions.
+    async fn history(&self, scope: &Scope, name: &SecretName) -> Result<Option<History>, StoreError>;
+
+    /// Applies a batch: all of it, durable when this returns, or nothing.
+    async fn write(&self, batch: Batch) -> Result<(), StoreError>;
+
+    /// Makes an Environment.
+    async fn create_environment(&self, environment: Environment) -> Result<(), StoreError>;
+
+    /// Makes a Space.
+    async fn create_space(&self, space: Space) -> Result<(), StoreError>;
+
+    /// The Environments by id.
+    async fn environments(&self) -> Result<Vec<Environment>, StoreError>;
+
+    /// At most `limit` Spaces of an Environment by id, after the one given.
+    async fn spaces(
+        &self,
+        environment: &EnvironmentId,
+        after: Option<&SpaceId>,
+        limit: usize,
+    ) -> Result<Vec<Space>, StoreError>;
+}

@@ -1,0 +1,69 @@
+//! The writer's keys: the scope's newest one if the writer may unwrap it, else one of its own.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use crate::keys::{KeyError, Opener, Sealer, WrappedKey, unwrap_checked};
+use crate::record::{KeyId, KeyScope, ScopeKey};
+
+/// At most this many keys are kept open at a time.
+const OPEN_KEYS: usize = 1_000;
+
+pub(super) struct WriterKeys {
+    sealer: Arc<dyn Sealer>,
+    opener: Option<Arc<dyn Opener>>,
+    open: Mutex<HashMap<KeyId, Arc<ScopeKey>>>,
+}
+
+/// A key to seal under, and its wrapped form if the store doesn't have it yet.
+pub(super) struct WriterKey {
+    pub(super) key: Arc<ScopeKey>,
+    pub(super) new: Option<WrappedKey>,
+}
+
+impl WriterKeys {
+    pub(super) fn new(sealer: Arc<dyn Sealer>, opener: Option<Arc<dyn Opener>>) -> Self {
+        Self { sealer, opener, open: Mutex::new(HashMap::new()) }
+    }
+
+    /// A key of the scope for sealing now. `stored` are the scope's wrapped keys.
+    pub(super) async fn for_sealing(
+        &self,
+        scope: &KeyScope,
+        stored: &[WrappedKey],
+    ) -> Result<WriterKey, KeyError> {
+        let newest_first = {
+            let mut keys: Vec<&WrappedKey> = stored.iter().collect();
+            keys.sort_by_key(|key| std::cmp::Reverse(key.generation));
+            keys
+        };
+        if let Some(key) = newest_first.iter().find_map(|wrapped| self.kept(wrapped.id)) {
+            return Ok(WriterKey { key, new: None });
+        }
+        if let (Some(opener), Some(wrapped)) = (&self.opener, newest_first.first()) {
+            let key = Arc::new(unwrap_checked(&**opener, scope, wrapped).await?);
+            self.keep(&key);
+            return Ok(WriterKey { key, new: None });
+        }
+        let generation = newest_first.first().map_or(0, |key| key.generation) + 1;
+        let (key, wrapped) = self.sealer.new_key(scope, generation).await?;
+        if key.id() != wrapped.id || stored.iter().any(|known| known.id == wrapped.id) {
+            return Err(KeyError::BadAnswer("a new key that isn't new".to_owned()));
+        }
+        let key = Arc::new(key);
+        self.keep(&key);
+        Ok(WriterKey { key, new: Some(wrapped) })
+    }
+
+    fn kept(&self, id: KeyId) -> Option<Arc<ScopeKey>> {
+        self.open.lock().expect("no holder of this lock panics").get(&id).cloned()
+    }
+
+    fn keep(&self, key: &Arc<ScopeKey>) {
+        let mut open = self.open.lock().expect("no holder of this lock panics");
+        if OPEN_KEYS <= open.len() {
+            open.clear();
+        }
+        open.insert(key.id(), key.clone());
+    }
+}
