@@ -84,14 +84,29 @@ impl Filter {
 
     /// The first position from `from` on whose window may be an anchor.
     pub(super) fn next(&self, text: &[u8], from: usize) -> Option<usize> {
-        let windows = text.get(from..)?.windows(WINDOW);
-        let lets_through = |window: &[u8]| {
-            let window = window.try_into().expect("a window has its length");
-            let place = self.spread.place(u64::from_le_bytes(window));
-            let bits = bits(place);
-            self.words[(place >> self.shift) as usize] & bits == bits
-        };
-        windows.into_iter().position(lets_through).map(|at| from + at)
+        const STRIDE: usize = 8;
+        let mut at = from;
+        // Many positions, one branch: the processor works on all of them at once.
+        while let Some(block) = text.get(at..).and_then(|rest| rest.first_chunk::<{ STRIDE + WINDOW - 1 }>()) {
+            let mut any = false;
+            for window in block.windows(WINDOW) {
+                any |= self.lets_through(window);
+            }
+            if any {
+                break;
+            }
+            at += STRIDE;
+        }
+        let mut windows = text.get(at..)?.windows(WINDOW);
+        windows.position(|window| self.lets_through(window)).map(|found| at + found)
+    }
+
+    #[inline(always)]
+    fn lets_through(&self, window: &[u8]) -> bool {
+        let window = window.try_into().expect("a window has its length");
+        let place = self.spread.place(u64::from_le_bytes(window));
+        let word = self.words[(place >> self.shift) as usize];
+        word >> (place & 63) & word >> (place >> 6 & 63) & 1 == 1
     }
 }
 

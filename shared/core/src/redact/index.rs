@@ -47,13 +47,17 @@ impl Index {
         self.lookback
     }
 
-    /// The next place that is probably an anchor's.
-    pub(super) fn next_suspect(&self, text: &[u8], from: usize) -> Option<usize> {
-        self.filter.next(text, from)
-    }
-
-    pub(super) fn anchor(&self, text: &[u8], at: usize) -> Option<&Anchor> {
-        self.anchors.get(&self.keys.seal_window(window(text, at)?))
+    /// The first anchor at `from` or after it.
+    pub(super) fn next_anchor(&self, text: &[u8], from: usize) -> Option<(usize, &Anchor)> {
+        let mut from = from;
+        loop {
+            let at = self.filter.next(text, from)?;
+            let seal = self.keys.seal_window(window(text, at)?);
+            if let Some(anchor) = self.anchors.get(&seal) {
+                return Some((at, anchor));
+            }
+            from = at + 1;
+        }
     }
 
     pub(super) fn form(&self, sum: u64, length: usize) -> Option<&Form> {
@@ -283,7 +287,7 @@ mod tests {
         let runs = vec![b'a'; 40];
         let runs: Vec<&[u8]> = (8..=40).map(|end| &runs[..end]).collect();
         let index = index(&runs);
-        let anchor = index.anchor(b"aaaaaaaa", 0).expect("it is the only anchor");
+        let (_, anchor) = index.next_anchor(b"aaaaaaaa", 0).unwrap();
         assert_eq!(anchor.shapes.len(), MOST_SHAPES);
         assert_eq!(anchor.unseen.map(|unseen| unseen.after), Some(40 + MOST_AFTER));
     }

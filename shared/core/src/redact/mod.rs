@@ -61,10 +61,9 @@ impl Guard {
 
     /// The text with `[secret:NAME]` in place of each occurrence; borrowed if there is none.
     pub fn clean<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        let mut sweep = self.sweep(text.as_bytes());
-        if sweep.regions.is_empty() {
+        let Some(mut sweep) = self.sweep(text.as_bytes()) else {
             return Cow::Borrowed(text);
-        }
+        };
         // A value that is no text may begin or end inside a character.
         sweep.regions.widen_to_characters(text);
         let cleaned = String::from_utf8(self.written(sweep, text.as_bytes()));
@@ -73,11 +72,10 @@ impl Guard {
 
     /// The same for bytes that may be no text.
     pub fn clean_bytes<'t>(&self, bytes: &'t [u8]) -> Cow<'t, [u8]> {
-        let sweep = self.sweep(bytes);
-        if sweep.regions.is_empty() {
-            return Cow::Borrowed(bytes);
+        match self.sweep(bytes) {
+            Some(sweep) => Cow::Owned(self.written(sweep, bytes)),
+            None => Cow::Borrowed(bytes),
         }
-        Cow::Owned(self.written(sweep, bytes))
     }
 
     /// The first occurrence.
@@ -107,12 +105,13 @@ impl Guard {
         GuardStream::new(self)
     }
 
-    fn sweep(&self, bytes: &[u8]) -> Sweep<'_> {
+    /// Nothing if there is no occurrence.
+    fn sweep(&self, bytes: &[u8]) -> Option<Sweep<'_>> {
+        // Most texts hold not even an anchor: they need no sweep.
+        self.index.next_anchor(bytes, 0)?;
         let mut sweep = Sweep::new(&self.index);
-        if !self.is_empty() {
-            sweep.advance(bytes, Tail::Closed);
-        }
-        sweep
+        sweep.advance(bytes, Tail::Closed);
+        (!sweep.regions.is_empty()).then_some(sweep)
     }
 
     fn written(&self, mut sweep: Sweep<'_>, bytes: &[u8]) -> Vec<u8> {

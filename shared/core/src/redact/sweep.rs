@@ -30,14 +30,12 @@ impl<'g> Sweep<'g> {
 
     /// Looks at all of `text` that it can decide about. Hits found later begin where it says, or after it.
     pub(super) fn advance(&mut self, text: &[u8], tail: Tail) -> usize {
-        while let Some(at) = self.index.next_suspect(text, self.next) {
+        while let Some((at, anchor)) = self.index.next_anchor(text, self.next) {
             self.next = at;
-            if let Some(anchor) = self.index.anchor(text, at) {
-                if tail == Tail::Open && text.len() < at + anchor.reach {
-                    return self.settled();
-                }
-                self.look_around(text, anchor);
+            if tail == Tail::Open && text.len() < at + anchor.reach {
+                return self.settled();
             }
+            self.look_around(text, anchor);
             self.next += 1;
         }
         self.next = self.next.max((text.len() + 1).saturating_sub(WINDOW));

@@ -128,14 +128,13 @@ pub enum FilterError {
     },
     /// A key that is no pattern.
     #[error("a filter key is no pattern: {0}")]
-    Key(#[source] PatternError),
+    Key(PatternError),
     /// A value that is no pattern.
     #[error("the value of the filter key \"{key}\" is no pattern: {why}")]
     Value {
         /// The key as a path, escaped.
         key: String,
         /// What is wrong with its value.
-        #[source]
         why: PatternError,
     },
 }

@@ -15,10 +15,11 @@ impl Pattern {
     }
 
     pub(super) fn matches(&self, text: &str) -> bool {
-        if text.is_empty() {
-            return matches!(self.segments(), [Span::One(Segment::Literal(literal))] if literal.is_empty());
+        match (text, &*self.0) {
+            ("", [Span::One(Segment::Literal(literal))]) => literal.is_empty(),
+            ("", _) => false,
+            _ => glob::fits(&self.0, text.split(':'), Segment::takes),
         }
-        glob::fits(&self.0, text.split(':'), Segment::takes)
     }
 
     pub(super) fn segments(&self) -> &[Span<Segment>] {
@@ -85,6 +86,7 @@ mod tests {
         let segments = "a:".repeat(20_000);
         for (pattern, text) in [
             ("a*".repeat(511) + "b", &text),
+            ("*".to_owned() + &"a".repeat(1000) + "b", &text),
             ("*?".repeat(511) + "b", &text),
             ("**:a:".repeat(204) + "b", &segments),
             ("**:*:".repeat(204) + "b", &segments),

@@ -14,7 +14,7 @@ use super::{LONGEST_TOPIC, PatternError, TopicError};
 ///
 /// Segments are never empty and hold no control, bidirectional or zero-width character. All
 /// others are allowed, `*`, `?` and `\` too: a pattern takes those with a backslash before them.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Topic(String);
 
 /// One pattern of topics, such as `job:*`.

@@ -1,0 +1,2 @@
+//! Undertone at the command line.
+fn main() {}

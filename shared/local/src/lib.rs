@@ -1,0 +1,1 @@
+//! Undertone on one machine.
