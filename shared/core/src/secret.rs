@@ -77,6 +77,7 @@ impl Execution {
             ResolveError::Forbidden { .. } => "forbidden",
             ResolveError::Unreadable { .. } => "unreadable",
             ResolveError::NotFound { .. }
+            | ResolveError::NoEnvironment { .. }
             | ResolveError::UnknownScope(_)
             | ResolveError::Unavailable { .. } => return Ok(()),
         };

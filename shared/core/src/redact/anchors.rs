@@ -87,7 +87,8 @@ impl Filter {
         const STRIDE: usize = 8;
         let mut at = from;
         // Many positions, one branch: the processor works on all of them at once.
-        while let Some(block) = text.get(at..).and_then(|rest| rest.first_chunk::<{ STRIDE + WINDOW - 1 }>()) {
+        while let Some(block) = text.get(at..).and_then(|rest| rest.first_chunk::<{ STRIDE + WINDOW - 1 }>())
+        {
             let mut any = false;
             for window in block.windows(WINDOW) {
                 any |= self.lets_through(window);

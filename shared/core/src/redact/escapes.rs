@@ -5,8 +5,13 @@
 const LOWER: &[u8; 16] = b"0123456789abcdef";
 const UPPER: &[u8; 16] = b"0123456789ABCDEF";
 
+/// Appends a text in one style.
+type Writer<'w, T> = &'w dyn Fn(&T, &mut Vec<u8>);
+
+type Give<'g, T> = &'g mut dyn FnMut(Writer<'_, T>);
+
 /// Gives one writer per style of percent encoding.
-pub(super) fn each_percent(give: &mut dyn FnMut(&dyn Fn(&[u8], &mut Vec<u8>))) {
+pub(super) fn each_percent(give: Give<'_, [u8]>) {
     // What each leaves as it is, and how it writes a space the first and the second time.
     let encode_uri_component = (Some(&b"-_.!~*'()"[..]), ["%20", "%2520"]);
     let rfc_3986 = (Some(&b"-_.~"[..]), ["%20", "%2520"]);
@@ -37,7 +42,7 @@ pub(super) fn each_percent(give: &mut dyn FnMut(&dyn Fn(&[u8], &mut Vec<u8>))) {
 }
 
 /// Gives one writer per style of JSON string.
-pub(super) fn each_json(give: &mut dyn FnMut(&dyn Fn(&str, &mut Vec<u8>))) {
+pub(super) fn each_json(give: Give<'_, str>) {
     let foreign = |c: char| !c.is_ascii();
     let go = |c: char| matches!(c, '<' | '>' | '&' | '\u{2028}' | '\u{2029}');
     let dotnet = |c: char| !c.is_ascii() || matches!(c, '"' | '\'' | '<' | '>' | '&' | '+' | '`');
@@ -71,7 +76,7 @@ pub(super) fn json(text: &str, out: &mut Vec<u8>) {
 }
 
 /// Gives one writer per style of HTML text.
-pub(super) fn each_html(give: &mut dyn FnMut(&dyn Fn(&str, &mut Vec<u8>))) {
+pub(super) fn each_html(give: Give<'_, str>) {
     for double in ["\"", "&quot;", "&#34;", "&#x22;"] {
         for single in ["'", "&#39;", "&#x27;", "&apos;", "&#039;"] {
             give(&|text, out| {
@@ -91,7 +96,7 @@ pub(super) fn each_html(give: &mut dyn FnMut(&dyn Fn(&str, &mut Vec<u8>))) {
 }
 
 /// Two hexadecimal digits per byte, in both cases.
-pub(super) fn each_hex(give: &mut dyn FnMut(&dyn Fn(&[u8], &mut Vec<u8>))) {
+pub(super) fn each_hex(give: Give<'_, [u8]>) {
     for digits in [LOWER, UPPER] {
         give(&|bytes, out| bytes.iter().for_each(|byte| hexed("", *byte, digits, out)));
     }
@@ -135,10 +140,7 @@ fn plain(c: char, out: &mut Vec<u8>) {
 mod tests {
     use super::*;
 
-    fn all<T: AsRef<[u8]> + ?Sized>(
-        each: fn(&mut dyn FnMut(&dyn Fn(&T, &mut Vec<u8>))),
-        text: &T,
-    ) -> Vec<String> {
+    fn all<T: AsRef<[u8]> + ?Sized>(each: fn(Give<'_, T>), text: &T) -> Vec<String> {
         let mut found = Vec::new();
         each(&mut |write| {
             let mut out = Vec::with_capacity(8 * text.as_ref().len());

@@ -15,6 +15,22 @@ pub(super) enum Edge {
     },
 }
 
+impl Edge {
+    /// For a form that comes about in two ways: what belongs to either.
+    pub(super) fn or(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Sharp, edge) | (edge, Self::Sharp) => edge,
+            (
+                Self::Base64 { mixed_before, mixed_after },
+                Self::Base64 { mixed_before: also_before, mixed_after: also_after },
+            ) => Self::Base64 {
+                mixed_before: mixed_before || also_before,
+                mixed_after: mixed_after || also_after,
+            },
+        }
+    }
+}
+
 /// Gives every form of a piece. Some are given more than once, and some are shorter than the piece.
 pub(super) fn each_form(piece: &[u8], take: &mut dyn FnMut(&[u8], Edge)) {
     take(piece, Edge::Sharp);

@@ -50,7 +50,7 @@ impl Index {
     /// The first anchor at `from` or after it.
     pub(super) fn next_anchor(&self, text: &[u8], from: usize) -> Option<(usize, &Anchor)> {
         let mut from = from;
-        loop {
+        while !self.forms.is_empty() {
             let at = self.filter.next(text, from)?;
             let seal = self.keys.seal_window(window(text, at)?);
             if let Some(anchor) = self.anchors.get(&seal) {
@@ -58,6 +58,7 @@ impl Index {
             }
             from = at + 1;
         }
+        None
     }
 
     pub(super) fn form(&self, sum: u64, length: usize) -> Option<&Form> {
@@ -77,7 +78,7 @@ pub(super) struct Form {
 pub(super) struct Anchor {
     pub(super) shapes: Vec<Shape>,
     pub(super) unseen: Option<Unseen>,
-    /// How much text from the anchor on must be there to decide.
+    /// How much of the text, from the anchor on, must be there to decide.
     pub(super) reach: usize,
 }
 
@@ -122,9 +123,12 @@ impl IndexBuilder {
             return;
         }
         let seal = self.keys.seal_form(self.keys.point.sum(form), form.len());
-        if let Entry::Vacant(place) = self.forms.entry(seal) {
-            place.insert(Form { owner, edge });
-            self.add_shape(form, owner);
+        match self.forms.entry(seal) {
+            Entry::Occupied(mut known) => known.get_mut().edge = known.get().edge.or(edge),
+            Entry::Vacant(place) => {
+                place.insert(Form { owner, edge });
+                self.add_shape(form, owner);
+            }
         }
     }
 
@@ -142,11 +146,14 @@ impl IndexBuilder {
         let rarest = rarest_window(form);
         let last = (form.len() - WINDOW).min(LAST_OFFSET);
         let length = form.len();
-        for offset in std::iter::once(rarest).chain(0..=last) {
-            let power = self.keys.point.power(length);
-            if self.anchor(form, offset).add(Shape { offset, length, power }) {
-                self.lookback = self.lookback.max(offset + MOST_BEFORE);
-                return;
+        let power = self.keys.point.power(length);
+        // Long forms, which have a choice, leave room for short ones, which have none.
+        for most in [MOST_SHAPES / 4, MOST_SHAPES] {
+            for offset in (rarest..=last).chain(0..rarest) {
+                if self.anchor(form, offset).add(Shape { offset, length, power }, most) {
+                    self.lookback = self.lookback.max(offset + MOST_BEFORE);
+                    return;
+                }
             }
         }
         self.anchor(form, rarest).add_unseen(owner, rarest, length);
@@ -168,11 +175,11 @@ impl IndexBuilder {
 
 impl Anchor {
     /// Whether there was room for it.
-    fn add(&mut self, shape: Shape) -> bool {
+    fn add(&mut self, shape: Shape, most: usize) -> bool {
         if self.shapes.iter().any(|known| known.is_like(&shape)) {
             return true;
         }
-        let has_room = self.shapes.len() < MOST_SHAPES;
+        let has_room = self.shapes.len() < most;
         if has_room {
             self.reach = self.reach.max(shape.length - shape.offset + MOST_AFTER);
             self.shapes.push(shape);
@@ -184,6 +191,7 @@ impl Anchor {
         let unseen = self.unseen.get_or_insert(Unseen { owner, before: 0, after: 0 });
         unseen.before = unseen.before.max(offset + MOST_BEFORE);
         unseen.after = unseen.after.max(length - offset + MOST_AFTER);
+        self.reach = self.reach.max(unseen.after);
     }
 }
 
@@ -272,6 +280,38 @@ mod tests {
     }
 
     #[test]
+    fn a_form_that_comes_about_in_two_ways_has_the_edges_of_both() {
+        let base64 = |mixed_before, mixed_after| Edge::Base64 { mixed_before, mixed_after };
+        for edges in [
+            [base64(true, false), Edge::Sharp, base64(false, true)],
+            [Edge::Sharp, base64(false, true), base64(true, false)],
+        ] {
+            let mut builder = IndexBuilder::new();
+            for edge in edges {
+                builder.add(b"AAAAAAAAAA", 0, edge);
+            }
+            let index = builder.build();
+            let form = index.form(index.point().sum(b"AAAAAAAAAA"), 10).unwrap();
+            assert_eq!(form.edge, base64(true, true), "{edges:?}");
+        }
+    }
+
+    #[test]
+    fn looking_back_reaches_the_character_before_a_form() {
+        for (form, want) in [(&b"x7Gq93Zp"[..], 1), (b"          x7Gq93Zp", 10)] {
+            assert!(want <= index(&[form]).lookback());
+        }
+    }
+
+    #[test]
+    fn long_forms_leave_room_for_short_ones() {
+        let forms: Vec<String> =
+            (0..40).rev().map(|more| "x7Gq93Zp".to_owned() + &"Lm".repeat(more)).collect();
+        let forms: Vec<&[u8]> = forms.iter().map(String::as_bytes).collect();
+        assert!(index(&forms).anchors.values().all(|anchor| anchor.unseen.is_none()));
+    }
+
+    #[test]
     fn what_is_too_short_is_not_kept() {
         assert_eq!(index(&[b"1234567", b""]).len(), 0);
         assert_eq!(index(&[b"12345678"]).len(), 1);
@@ -284,7 +324,7 @@ mod tests {
         let prefixes: Vec<&[u8]> = (8..=value.len()).map(|end| &value[..end]).collect();
         assert!(index(&prefixes).anchors.values().all(|anchor| anchor.unseen.is_none()));
         // Runs of one letter: they have one window between them.
-        let runs = vec![b'a'; 40];
+        let runs = [b'a'; 40];
         let runs: Vec<&[u8]> = (8..=40).map(|end| &runs[..end]).collect();
         let index = index(&runs);
         let (_, anchor) = index.next_anchor(b"aaaaaaaa", 0).unwrap();

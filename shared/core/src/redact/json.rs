@@ -3,7 +3,7 @@
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::{Guard, SHORTEST};
+use super::Guard;
 
 /// A value stands in JSON: whose, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,11 +15,8 @@ pub struct FoundInJson<'g> {
 }
 
 pub(super) fn find_in_json<'g>(guard: &'g Guard, value: &Value) -> Option<FoundInJson<'g>> {
-    if guard.is_empty() {
-        return None;
-    }
     let trail = find(guard, value)?;
-    let mut pointer = String::new();
+    let mut pointer = Zeroizing::new(String::new());
     for step in trail.steps.iter().rev() {
         pointer.push('/');
         // A name in a mark may hold what a pointer must escape.
@@ -34,12 +31,12 @@ pub(super) fn find_in_json<'g>(guard: &'g Guard, value: &Value) -> Option<FoundI
 /// The way from a leaf back to the root.
 struct Trail<'g> {
     name: &'g str,
-    steps: Vec<String>,
+    steps: Vec<Zeroizing<String>>,
 }
 
 impl Trail<'_> {
     fn below(mut self, step: String) -> Self {
-        self.steps.push(step);
+        self.steps.push(Zeroizing::new(step));
         self
     }
 }
@@ -64,9 +61,53 @@ fn find<'g>(guard: &'g Guard, value: &Value) -> Option<Trail<'g>> {
 }
 
 fn find_in_text<'g>(guard: &'g Guard, text: &str) -> Option<Trail<'g>> {
-    if text.len() < SHORTEST {
-        return None;
-    }
     let found = guard.find(text.as_bytes())?;
     Some(Trail { name: found.name, steps: Vec::new() })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn guard() -> Guard {
+        Guard::builder()
+            .add("TOKEN", b"hunter2-hunter2")
+            .add("PIN", b"12345678")
+            .add("PATH", b"users/admin/key")
+            .add("AMOUNT", br#"{"amount": 12345.6700}"#)
+            .add("a/b~c", b"strange-name")
+            .build()
+    }
+
+    #[test]
+    fn a_value_in_json_is_found_and_pointed_at() {
+        let guard = guard();
+        for (value, want) in [
+            (json!("hunter2-hunter2"), Some(("TOKEN", ""))),
+            (json!({"a": [1, {"b": "x hunter2-hunter2 y"}]}), Some(("TOKEN", "/a/1/b"))),
+            (json!({"a": {"b": 12_345_678}}), Some(("PIN", "/a/b"))),
+            (json!([0, -12_345_678]), Some(("PIN", "/1"))),
+            (json!([12345.67]), Some(("AMOUNT", "/0"))),
+            (json!({"a/b~c": {"": "hunter2-hunter2"}}), Some(("TOKEN", "/a~1b~0c/"))),
+            (json!({"a": {"=hunter2-hunter2": 1}}), Some(("TOKEN", "/a/=[secret:TOKEN]"))),
+            (json!({"strange-name": 1}), Some(("a/b~c", "/[secret:a~1b~0c]"))),
+            (json!({"aHVudGVyMi1odW50ZXIy": [true]}), Some(("TOKEN", "/[secret:TOKEN]"))),
+            (json!({"a": {"hunter2-hunter": "2"}, "b": [null, true, 1234567]}), None),
+            (json!([]), None),
+        ] {
+            let found = guard.find_in_json(&value);
+            let found = found.as_ref().map(|found| (found.name, found.pointer.as_str()));
+            assert_eq!(found, want, "{value}");
+        }
+        assert_eq!(Guard::empty().find_in_json(&json!("hunter2-hunter2")), None);
+    }
+
+    #[test]
+    fn a_pointer_holds_no_value_that_its_keys_spell_together() {
+        let value = json!({"users": {"admin": {"key": "hunter2-hunter2"}}});
+        let found = guard().find_in_json(&value).map(|found| found.pointer);
+        assert_eq!(found.as_deref(), Some("/[secret:PATH]"));
+    }
 }

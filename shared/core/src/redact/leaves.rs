@@ -187,6 +187,7 @@ mod tests {
             (r#"["\x41","kept"]"#, vec!["kept"]),
             (r#"["\ud83d alone","kept"]"#, vec!["kept"]),
             (r#"["\u12","kept"]"#, vec!["kept"]),
+            (r#"["\ud83d..de00","kept"]"#, vec!["kept"]),
         ] {
             assert_eq!(leaves(json), want, "{json}");
         }

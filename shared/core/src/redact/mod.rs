@@ -1,7 +1,7 @@
 //! The leak guard: knows an execution's secrets without holding them, and finds or masks them in what leaves.
 //!
-//! **Invariant.** What [`Guard::clean`] and its like give back holds no known form of a known value, and of an
-//! occurrence no fragment. The guard itself holds nothing readable: keyed hashes, under keys drawn for each guard.
+//! **Invariant.** Of each occurrence of a known form of a known value, no byte is in what [`Guard::clean`] and its like
+//! give back. The guard itself holds nothing readable: keyed hashes, under keys drawn for each guard.
 //!
 //! Known are each value, the value trimmed, its lines, and the strings and numbers in it if it is JSON; each of these
 //! as it is, in base64 and base64url (wherever it stands among other bytes, padded or not), hexadecimal, percent
@@ -10,6 +10,8 @@
 //! **Limits.** Not masked is what is shorter than [`SHORTEST`] bytes, or was split, reversed, compressed, encrypted,
 //! wrapped into lines anew, or encoded in two of these ways at once. Two cases of hexadecimal digits in one value are
 //! not known either. The armour of PEM files is no secret. Whoever reads this process's memory can test guesses.
+//!
+//! Work is linear in the text, whatever the values. Where that needs it, more is masked than a value, never less.
 
 mod anchors;
 mod escapes;
@@ -22,6 +24,8 @@ mod regions;
 mod rolling;
 mod stream;
 mod sweep;
+#[cfg(test)]
+mod tests;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -82,9 +86,9 @@ impl Guard {
     pub fn find(&self, bytes: &[u8]) -> Option<Found<'_>> {
         // In steps, so that an early occurrence in a long text is found early.
         const STEP: usize = 64 * 1024;
-        let mut sweep = Sweep::new(&self.index);
-        let mut end = 0;
-        while !self.is_empty() && end < bytes.len() {
+        let (mut end, _) = self.index.next_anchor(bytes, 0)?;
+        let mut sweep = Sweep::new(&self.index, end);
+        while end < bytes.len() {
             end = bytes.len().min(end + STEP);
             let tail = if end == bytes.len() { Tail::Closed } else { Tail::Open };
             let settled = sweep.advance(&bytes[..end], tail);
@@ -108,8 +112,8 @@ impl Guard {
     /// Nothing if there is no occurrence.
     fn sweep(&self, bytes: &[u8]) -> Option<Sweep<'_>> {
         // Most texts hold not even an anchor: they need no sweep.
-        self.index.next_anchor(bytes, 0)?;
-        let mut sweep = Sweep::new(&self.index);
+        let (first, _) = self.index.next_anchor(bytes, 0)?;
+        let mut sweep = Sweep::new(&self.index, first);
         sweep.advance(bytes, Tail::Closed);
         (!sweep.regions.is_empty()).then_some(sweep)
     }

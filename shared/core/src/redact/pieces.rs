@@ -79,6 +79,7 @@ mod tests {
             ("hunter2hunter2", vec!["hunter2hunter2"]),
             ("1234567", vec![]),
             ("\nhunter2hunter2 \r\n", vec!["\nhunter2hunter2 \r\n", "hunter2hunter2"]),
+            ("first line\rsecond", vec!["first line\rsecond", "first line"]),
             (
                 "first line\r\n  second line\nthird",
                 vec!["first line\r\n  second line\nthird", "first line", "second line"],

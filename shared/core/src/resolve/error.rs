@@ -74,7 +74,13 @@ pub enum ResolveError {
         /// For which scope.
         scope: Scope,
     },
-    /// The event has no Environment, or names one that doesn't exist.
+    /// The event names no Environment.
+    #[error("`{name}` can't be resolved: the event's context names no environmentId")]
+    NoEnvironment {
+        /// The name asked for, escaped.
+        name: String,
+    },
+    /// The event names an Environment or Space that doesn't exist.
     #[error("{0}")]
     UnknownScope(StoreError),
     /// The store or the key service can't be used now. Trying again may help.

@@ -61,6 +61,7 @@ pub struct Resolver {
 /// One chain as one agent sees it at one moment: an answer for every declared name.
 pub struct Snapshot {
     chain: Chain,
+    mode: Mode,
     epoch: Epoch,
     loaded: Moment,
     asked: Mutex<Moment>,
@@ -186,6 +187,7 @@ impl Resolver {
             }
             Ok(Arc::new(Snapshot {
                 epoch: rows.epoch,
+                mode: rows.mode,
                 expires_at: rows.first_expiry(now),
                 chain,
                 loaded,
@@ -325,6 +327,11 @@ impl Snapshot {
     /// The chain that was asked.
     pub fn chain(&self) -> &Chain {
         &self.chain
+    }
+
+    /// What kind of Environment it is.
+    pub fn mode(&self) -> Mode {
+        self.mode
     }
 
     /// The leak guard, loaded with every secret that an execution over this snapshot can use.

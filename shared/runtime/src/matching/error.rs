@@ -100,9 +100,7 @@ pub enum FilterError {
     )]
     TooManyKeys,
     /// A key, or a level of a dotted key, without text.
-    #[error(
-        "the filter key \"{key}\" has an empty level: write each level's name, or `*` for any one"
-    )]
+    #[error("the filter key \"{key}\" has an empty level: write each level's name, or `*` for any one")]
     EmptyLevel {
         /// The key as a path, escaped.
         key: String,
@@ -117,9 +115,7 @@ pub enum FilterError {
         key: String,
     },
     /// A list that holds a list or an object.
-    #[error(
-        "the filter key \"{key}\" lists {found}: list strings, numbers, true, false and null only"
-    )]
+    #[error("the filter key \"{key}\" lists {found}: list strings, numbers, true, false and null only")]
     NestedInList {
         /// The key as a path, escaped.
         key: String,

@@ -34,8 +34,9 @@ pub trait IntoFilter {
 
 /// Parses a filter that is written like [`serde_json::json!`], without its outer braces.
 ///
-/// Yields `Result<Filter, FilterError>`, which [`IntoFilter`](crate::matching::IntoFilter)
-/// takes as it is: the listener reports the error where the handler is registered.
+/// Yields `Result<Filter, FilterError>`, which `IntoFilter` takes as it is: the listener reports
+/// the error where the handler is registered. About 40 keys fit into one macro; more can be given
+/// as JSON.
 ///
 /// ```
 /// # use undertone_runtime::filter;
@@ -54,9 +55,7 @@ macro_rules! filter {
 impl Filter {
     /// The filter that every event passes.
     pub fn any() -> Self {
-        Self {
-            conditions: Vec::new(),
-        }
+        Self { conditions: Vec::new() }
     }
 
     /// Reads a filter from a JSON object. Null is no filter, and neither is `{}`.
@@ -89,9 +88,7 @@ impl Filter {
 
 /// Whether any of the values takes any of the leaves.
 pub(super) fn holds(any_of: &[Matcher], leaves: &[Leaf<'_>]) -> bool {
-    leaves
-        .iter()
-        .any(|leaf| any_of.iter().any(|matcher| matcher.takes(leaf)))
+    leaves.iter().any(|leaf| any_of.iter().any(|matcher| matcher.takes(leaf)))
 }
 
 /// From the root of a filter to one of its keys.
@@ -110,10 +107,7 @@ impl Path {
         if LONGEST_PATTERN < length {
             return Err(FilterError::Key(PatternError::TooLong { length }));
         }
-        let mut path = Self {
-            levels: self.levels.clone(),
-            text,
-        };
+        let mut path = Self { levels: self.levels.clone(), text };
         let levels = glob::parse(key, Separator::Dot).map_err(FilterError::Key)?;
         if levels.contains(&Span::One(Segment::Literal("".into()))) {
             return Err(FilterError::EmptyLevel { key: path.quoted() });
@@ -234,10 +228,7 @@ mod tests {
             (filter! { "count": [2, 3] }, true),
             (filter! { "nope": null }, false),
             (filter! { "nope": "**" }, false),
-            (
-                filter! { "context": { "spaceId": "sp_1", "slugs": { "sheet": "c*" } } },
-                true,
-            ),
+            (filter! { "context": { "spaceId": "sp_1", "slugs": { "sheet": "c*" } } }, true),
             (filter! { "context": { "slugs.sheet": "contacts" } }, true),
             (filter! { "context": { "sheet": "contacts" } }, false),
             (filter! { "context": { "**": "contacts" } }, true),
@@ -264,55 +255,19 @@ mod tests {
     fn what_can_not_be_meant_is_refused_with_what_to_write() {
         let deep = (0..600).fold(json!("x"), |value, _| json!({ "a": value }));
         for (given, want) in [
-            (
-                json!("space:notify"),
-                "a filter is an object, not a string: write",
-            ),
+            (json!("space:notify"), "a filter is an object, not a string: write"),
             (json!([]), "a filter is an object, not a list: write"),
-            (
-                json!({ "": "x" }),
-                r#"the filter key "" has an empty level"#,
-            ),
-            (
-                json!({ "a..b": "x" }),
-                r#"the filter key "a..b" has an empty level"#,
-            ),
-            (
-                json!({ "a": { "": 1 } }),
-                r#"the filter key "a." has an empty level"#,
-            ),
-            (
-                json!({ "a": {} }),
-                r#"the filter key "a" holds an empty object"#,
-            ),
-            (
-                json!({ "a": [["x"]] }),
-                r#"the filter key "a" lists a list: list strings"#,
-            ),
-            (
-                json!({ "a": { "b": [{}] } }),
-                r#"the filter key "a.b" lists an object"#,
-            ),
-            (
-                json!({ "a\\": 1 }),
-                r"a filter key is no pattern: the pattern `a\\` ends in a",
-            ),
-            (
-                json!({ "a\n": "x\\" }),
-                r#"the value of the filter key "a\n" is no pattern: the"#,
-            ),
-            (
-                json!({ "a".repeat(1025): 1 }),
-                "a filter key is no pattern: a pattern has at most",
-            ),
-            (
-                deep,
-                "a filter key is no pattern: a pattern has at most 1024 characters",
-            ),
-            (
-                json!({ "a": "x".repeat(1025) }),
-                r#"the value of the filter key "a" is no pattern"#,
-            ),
+            (json!({ "": "x" }), r#"the filter key "" has an empty level"#),
+            (json!({ "a..b": "x" }), r#"the filter key "a..b" has an empty level"#),
+            (json!({ "a": { "": 1 } }), r#"the filter key "a." has an empty level"#),
+            (json!({ "a": {} }), r#"the filter key "a" holds an empty object"#),
+            (json!({ "a": [["x"]] }), r#"the filter key "a" lists a list: list strings"#),
+            (json!({ "a": { "b": [{}] } }), r#"the filter key "a.b" lists an object"#),
+            (json!({ "a\\": 1 }), r"a filter key is no pattern: the pattern `a\\` ends in a"),
+            (json!({ "a\n": "x\\" }), r#"the value of the filter key "a\n" is no pattern: the"#),
+            (json!({ "a".repeat(1025): 1 }), "a filter key is no pattern: a pattern has at most"),
+            (deep, "a filter key is no pattern: a pattern has at most 1024 characters"),
+            (json!({ "a": "x".repeat(1025) }), r#"the value of the filter key "a" is no pattern"#),
         ] {
             let error = Filter::parse(given).unwrap_err().to_string();
             assert!(error.starts_with(want), "{error}");
@@ -321,8 +276,7 @@ mod tests {
 
     #[test]
     fn a_filter_has_at_most_64_conditions() {
-        let keys =
-            |count: usize| -> Value { (0..count).map(|n| (format!("k{n}"), json!(n))).collect() };
+        let keys = |count: usize| -> Value { (0..count).map(|n| (format!("k{n}"), json!(n))).collect() };
         assert!(Filter::parse(keys(64)).is_ok());
         assert_eq!(Filter::parse(keys(65)), Err(FilterError::TooManyKeys));
         let nested = json!({ "a": keys(40), "b": keys(40) });

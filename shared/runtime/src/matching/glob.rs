@@ -244,12 +244,7 @@ mod tests {
     #[test]
     fn a_pattern_that_cannot_be_meant_is_refused() {
         for (pattern, want) in [
-            (
-                "job:x\\".to_owned(),
-                PatternError::LoneBackslash {
-                    pattern: r"job:x\\".to_owned(),
-                },
-            ),
+            ("job:x\\".to_owned(), PatternError::LoneBackslash { pattern: r"job:x\\".to_owned() }),
             ("é".repeat(1025), PatternError::TooLong { length: 1025 }),
         ] {
             assert_eq!(parse(&pattern, Separator::Colon), Err(want));
@@ -261,9 +256,7 @@ mod tests {
     fn fits_by_definition(pattern: &[Span<Letter>], text: &[char]) -> bool {
         match pattern {
             [] => text.is_empty(),
-            [Span::Many, rest @ ..] => {
-                (0..=text.len()).any(|from| fits_by_definition(rest, &text[from..]))
-            }
+            [Span::Many, rest @ ..] => (0..=text.len()).any(|from| fits_by_definition(rest, &text[from..])),
             [Span::One(letter), rest @ ..] => text.split_first().is_some_and(|(char, text)| {
                 let taken = match letter {
                     Letter::Exactly(exactly) => exactly == char,

@@ -51,25 +51,17 @@ impl Index {
     /// Builds the index. Handlers are known by their position in the list.
     pub fn new(handlers: Vec<(Topics, Filter)>) -> Self {
         let mut keys = Keys::default();
-        let (topics, conditions): (Vec<Topics>, Vec<Vec<Condition>>) = handlers
-            .into_iter()
-            .map(|(topics, filter)| (topics, keys.intern(filter)))
-            .unzip();
+        let (topics, conditions): (Vec<Topics>, Vec<Vec<Condition>>) =
+            handlers.into_iter().map(|(topics, filter)| (topics, keys.intern(filter))).unzip();
         let rarest = rarest_conditions(&conditions);
         let mut by_topic: Trie<Group> = Trie::default();
         for (handler, topics) in topics.iter().enumerate() {
             for pattern in topics.patterns() {
-                by_topic
-                    .entry(pattern.segments())
-                    .add(handler, rarest[handler]);
+                by_topic.entry(pattern.segments()).add(handler, rarest[handler]);
             }
         }
         let keys = keys.list;
-        Self {
-            by_topic,
-            conditions,
-            keys,
-        }
+        Self { by_topic, conditions, keys }
     }
 
     /// The positions of the handlers that take this event, in ascending order.
@@ -78,11 +70,7 @@ impl Index {
         if !topic::has_segments(topic) {
             return found;
         }
-        let mut leaves = Leaves {
-            keys: &self.keys,
-            event,
-            known: HashMap::new(),
-        };
+        let mut leaves = Leaves { keys: &self.keys, event, known: HashMap::new() };
         for group in self.by_topic.find(topic) {
             found.extend_from_slice(&group.unfiltered);
             for (key, candidates) in &group.by_key {
@@ -149,10 +137,8 @@ struct Keys {
 impl Keys {
     fn intern(&mut self, filter: Filter) -> Vec<Condition> {
         let conditions = filter.into_conditions().into_iter();
-        let interned = conditions.map(|condition| Condition {
-            key: self.id(condition.key),
-            any_of: condition.any_of,
-        });
+        let interned =
+            conditions.map(|condition| Condition { key: self.id(condition.key), any_of: condition.any_of });
         interned.collect()
     }
 
@@ -178,9 +164,7 @@ fn rarest_conditions(handlers: &[Vec<Condition>]) -> Vec<Option<&Condition>> {
         values.map(|matcher| asked[&(condition.key, matcher)]).max()
     };
     let handlers = handlers.iter();
-    handlers
-        .map(|conditions| conditions.iter().min_by_key(most_asked))
-        .collect()
+    handlers.map(|conditions| conditions.iter().min_by_key(most_asked)).collect()
 }
 
 /// The leaves of one event, gathered once for each key that is asked for.
@@ -217,16 +201,10 @@ mod tests {
             (&["**"], json!({ "job": ["x", "space:*", "space:notify"] })),
             (&["job:ready", "job:*", "**:ready"], json!(null)),
             (&["file:*"], json!(null)),
-            (
-                &["job:*"],
-                json!({ "job": "space:notify", "count": [3, "3", null] }),
-            ),
+            (&["job:*"], json!({ "job": "space:notify", "count": [3, "3", null] })),
             (&["job:ready"], json!({ "job": [] })),
             (&[], json!(null)),
-            (
-                &["job:ready"],
-                json!({ "count": 3.0, "job": "space:notify" }),
-            ),
+            (&["job:ready"], json!({ "count": 3.0, "job": "space:notify" })),
             (&["job:ready"], json!({ "count": 3, "job": "space:other" })),
         ]);
         let event = json!({ "payload": { "job": "space:notify", "count": 3 } });
@@ -238,6 +216,19 @@ mod tests {
             ("", vec![]),
         ] {
             assert_eq!(index.matching(topic, &event), want, "{topic:?}");
+        }
+    }
+
+    #[test]
+    fn a_handler_is_looked_up_by_its_rarest_condition() {
+        let mut keys = Keys::default();
+        let filters = ["sp_1", "sp_2"].map(|space| {
+            let filter = json!({ "domain": "space", "spaceId": space, "status": ["x", "y"] });
+            keys.intern(Filter::parse(filter).unwrap())
+        });
+        for (rarest, filter) in rarest_conditions(&filters).iter().zip(&filters) {
+            let rarest = rarest.map(|condition| condition.key);
+            assert_eq!(rarest, Some(filter[1].key), "of domain, spaceId, status");
         }
     }
 
@@ -256,9 +247,8 @@ mod tests {
         let mut dice = Dice(7);
         let mut hard_matches = 0;
         for round in 0..3_000 {
-            let handlers: Vec<(Topics, Filter)> = (0..dice.roll(12))
-                .map(|_| (dice.topics(), dice.filter()))
-                .collect();
+            let handlers: Vec<(Topics, Filter)> =
+                (0..dice.roll(12)).map(|_| (dice.topics(), dice.filter())).collect();
             let index = Index::new(handlers.clone());
             let two_conditions = |at: usize| 1 < index.conditions[at].len();
             for _ in 0..8 {
@@ -281,10 +271,7 @@ mod tests {
 
     impl Dice {
         fn roll(&mut self, sides: usize) -> usize {
-            self.0 = self
-                .0
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1);
+            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             (self.0 >> 33) as usize % sides
         }
 
@@ -299,9 +286,7 @@ mod tests {
         }
 
         fn topics(&mut self) -> Topics {
-            let pieces = [
-                "a", "b", "ab", r"\*", "*", "**", "?", "a*", "ab*", "*b", "a**b",
-            ];
+            let pieces = ["a", "b", "ab", r"\*", "*", "**", "?", "a*", "ab*", "*b", "a**b"];
             let count = self.roll(5);
             let topics: Vec<String> = (0..count).map(|_| self.joined(&pieces, ":")).collect();
             topics.into_topics().unwrap()
@@ -340,9 +325,7 @@ mod tests {
         fn object(&mut self, levels: usize) -> Value {
             let names = ["a", "b", "ab"];
             let children = 1 + self.roll(4);
-            (0..children)
-                .map(|_| (self.pick(&names).to_owned(), self.value(levels)))
-                .collect()
+            (0..children).map(|_| (self.pick(&names).to_owned(), self.value(levels))).collect()
         }
 
         fn value(&mut self, levels: usize) -> Value {

@@ -6,6 +6,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use undertone_core::is_hidden;
+
 use super::glob::{Segment, Span};
 use super::pattern::Pattern;
 use super::{LONGEST_TOPIC, PatternError, TopicError};
@@ -85,10 +87,7 @@ impl FromStr for TopicPattern {
         if let Some((index, hidden)) = text.chars().enumerate().find(|(_, c)| is_hidden(*c)) {
             let position = index + 1;
             let character = format!("U+{:04X}", u32::from(hidden));
-            return Err(PatternError::Hidden {
-                position,
-                character,
-            });
+            return Err(PatternError::Hidden { position, character });
         }
         let empty = Span::One(Segment::Literal("".into()));
         if pattern.segments().contains(&empty) {
@@ -123,15 +122,6 @@ fn without_empty_segments(pattern: &str) -> String {
         return "**".to_owned();
     }
     segments.join(":")
-}
-
-/// Whether a character can't be seen, or changes how others are seen.
-fn is_hidden(char: char) -> bool {
-    char.is_control()
-        || matches!(char,
-            '\u{00AD}' | '\u{061C}' | '\u{180E}' | '\u{200B}'..='\u{200F}'
-            | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}'
-            | '\u{E0000}'..='\u{E007F}')
 }
 
 fn parse_all<T: AsRef<str>>(patterns: impl IntoIterator<Item = T>) -> Result<Topics, PatternError> {
@@ -194,14 +184,7 @@ mod tests {
     #[test]
     fn a_topic_has_segments_of_visible_characters() {
         let longest = "é".repeat(256);
-        for topic in [
-            "foo",
-            "job:ready",
-            "job:*",
-            "événement:créé",
-            "a b/c",
-            &longest,
-        ] {
+        for topic in ["foo", "job:ready", "job:*", "événement:créé", "a b/c", &longest] {
             assert_eq!(topic.parse::<Topic>().unwrap().as_str(), topic);
         }
         for (topic, want) in [
@@ -227,10 +210,8 @@ mod tests {
             ("job:::*", "job:*"),
             ("::", "**"),
         ] {
-            let want = PatternError::EmptySegment {
-                pattern: pattern.to_owned(),
-                instead: instead.to_owned(),
-            };
+            let want =
+                PatternError::EmptySegment { pattern: pattern.to_owned(), instead: instead.to_owned() };
             assert_eq!(pattern.parse::<TopicPattern>(), Err(want));
             assert!(instead.parse::<TopicPattern>().is_ok());
         }

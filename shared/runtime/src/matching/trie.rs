@@ -79,8 +79,7 @@ impl<T> Trie<T> {
             std::mem::swap(&mut here, &mut next);
             next.clear();
         }
-        here.into_iter()
-            .filter_map(|at| self.nodes[at].item.as_ref())
+        here.into_iter().filter_map(|at| self.nodes[at].item.as_ref())
     }
 
     /// A `**` may take no segment at all.
@@ -114,9 +113,7 @@ impl<T> Node<T> {
         match segment {
             Span::Many => *self.many.get_or_insert(fresh),
             Span::One(Segment::Any) => *self.any.get_or_insert(fresh),
-            Span::One(Segment::Literal(text)) => {
-                *self.literals.entry(text.clone()).or_insert(fresh)
-            }
+            Span::One(Segment::Literal(text)) => *self.literals.entry(text.clone()).or_insert(fresh),
             Span::One(Segment::Glob(letters)) => self.globs.child(letters, fresh),
         }
     }
@@ -141,10 +138,7 @@ impl Globs {
         if let Some(known) = globs.iter().find(|glob| *glob.letters == *letters) {
             return known.child;
         }
-        globs.push(Glob {
-            letters: letters.into(),
-            child: fresh,
-        });
+        globs.push(Glob { letters: letters.into(), child: fresh });
         fresh
     }
 
@@ -223,10 +217,7 @@ mod tests {
             let parsed = Pattern::parse(pattern).unwrap();
             trie.entry(parsed.segments()).push(0);
         }
-        assert_eq!(
-            trie.find("job:ready").map(Vec::len).collect::<Vec<_>>(),
-            [2]
-        );
+        assert_eq!(trie.find("job:ready").map(Vec::len).collect::<Vec<_>>(), [2]);
         assert_eq!(trie.find("x").map(Vec::len).collect::<Vec<_>>(), [2]);
     }
 }

@@ -127,11 +127,7 @@ mod tests {
             (json!(u64::MAX), json!(u64::MAX), true),
             (json!(u64::MAX), json!(u64::MAX - 1), false),
             (json!(1e18), json!(1_000_000_000_000_000_000_u64), true),
-            (
-                json!(9_007_199_254_740_993_u64),
-                json!(9_007_199_254_740_992.0),
-                false,
-            ),
+            (json!(9_007_199_254_740_993_u64), json!(9_007_199_254_740_992.0), false),
             (json!(1e300), json!(1e300), true),
             (json!(1e300), json!(1e301), false),
             (json!(true), json!(true), true),

@@ -1,0 +1,203 @@
+//! A listener on one machine: opens the home, listens on a socket inside it, answers each event
+//! with a report.
+//!
+//! The socket lies in a folder that only its owner may enter: whoever reaches it may send events
+//! of any scope, as whoever may read the home may. One connection carries one event, as JSON up
+//! to the end of the stream, and gets one report, as JSON.
+
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
+use undertone_core::resolve::Freshness;
+use undertone_core::{AgentId, SystemClock};
+use undertone_local::{Home, LocalError};
+use undertone_runtime::{
+    EventData, FailureKind, LARGEST_EVENT, Listener, Ports, Report, Runtime, RuntimeError,
+};
+
+/// How long the handlers of one event may take together.
+pub const BUDGET: Duration = Duration::from_secs(30);
+
+/// How long a sender may take to bring its event.
+const ARRIVAL: Duration = Duration::from_secs(10);
+
+/// Why a listener doesn't run.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// There is no folder for the home.
+    #[error("no home: set UNDERTONE_HOME, or make one with `undertone init`")]
+    NoHome,
+    /// The home can't be opened.
+    #[error(transparent)]
+    Home(#[from] LocalError),
+    /// The listener is wrong, or TLS can't be set up.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+    /// Another process runs the same listener.
+    #[error("the listener `{0}` runs already: stop it first")]
+    Running(AgentId),
+    /// The socket can't be made or reached.
+    #[error("the socket {path} can't be used: {source}")]
+    Socket {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// The home that a program uses when it isn't told another: `$UNDERTONE_HOME`, else
+/// `$XDG_DATA_HOME/undertone`, else `~/.local/share/undertone`.
+pub fn default_home() -> Option<PathBuf> {
+    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    set("UNDERTONE_HOME")
+        .or_else(|| set("XDG_DATA_HOME").map(|data| data.join("undertone")))
+        .or_else(|| set("HOME").map(|home| home.join(".local/share/undertone")))
+}
+
+/// A runtime for a listener over an opened home, with what its operator granted to it.
+///
+/// # Errors
+/// If the listener is wrong, or TLS can't be set up.
+pub fn runtime(listener: Listener, home: &Home) -> Result<Runtime, RuntimeError> {
+    let ports = Ports {
+        store: home.store(),
+        opener: home.keys(),
+        audit: home.audit(),
+        clock: Arc::new(SystemClock::default()),
+    };
+    let agents = home.settings().agents.clone();
+    Runtime::new(listener, ports, agents, Freshness::default())
+}
+
+pub(crate) async fn run(listener: Listener) -> Result<(), RunError> {
+    let folder = default_home().ok_or(RunError::NoHome)?;
+    let home = Home::open(&folder, &mut no_passphrase)?;
+    for warning in home.warnings() {
+        tracing::warn!("{warning}");
+    }
+    let runtime = Arc::new(runtime(listener, &home)?);
+    serve(runtime, &folder).await
+}
+
+/// A service has nobody to ask.
+fn no_passphrase() -> io::Result<zeroize::Zeroizing<String>> {
+    Err(io::Error::other("a listener has nobody to ask for a passphrase: use a key file or a systemd credential"))
+}
+
+/// Where the sockets of running listeners are.
+pub fn sockets(home: &Path) -> PathBuf {
+    home.join("listeners")
+}
+
+async fn serve(runtime: Arc<Runtime>, home: &Path) -> Result<(), RunError> {
+    let path = sockets(home).join(format!("{}.sock", runtime.agent()));
+    let socket = |source| RunError::Socket { path: path.clone(), source };
+    let listening = bind(&path, runtime.agent()).await?;
+    let mut stop = signal(SignalKind::terminate()).map_err(socket)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(socket)?;
+    tracing::info!(agent = %runtime.agent(), "listening");
+    let mut under_way = JoinSet::new();
+    loop {
+        tokio::select! {
+            _ = stop.recv() => break,
+            _ = interrupt.recv() => break,
+            Some(_) = under_way.join_next() => {}
+            accepted = listening.accept() => match accepted {
+                Ok((stream, _)) => {
+                    under_way.spawn(answer(runtime.clone(), stream));
+                }
+                Err(error) => {
+                    tracing::warn!(kind = ?error.kind(), "a connection can't be accepted");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            },
+        }
+    }
+    drop(listening);
+    let _ = std::fs::remove_file(&path);
+    tracing::info!(agent = %runtime.agent(), under_way = under_way.len(), "stopping");
+    // Events that were begun are finished, within the time that they have anyway.
+    while under_way.join_next().await.is_some() {}
+    Ok(())
+}
+
+async fn bind(path: &Path, agent: &AgentId) -> Result<UnixListener, RunError> {
+    let socket = |source| RunError::Socket { path: path.to_owned(), source };
+    let folder = path.parent().expect("a socket lies in a folder");
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(socket)?;
+    if UnixStream::connect(path).await.is_ok() {
+        return Err(RunError::Running(agent.clone()));
+    }
+    // Nobody answers: it was left behind by a process that was killed.
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(socket(error)),
+        _ => {}
+    }
+    let listening = UnixListener::bind(path).map_err(socket)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(socket)?;
+    Ok(listening)
+}
+
+async fn answer(runtime: Arc<Runtime>, mut stream: UnixStream) {
+    let answer = match read(&mut stream).await {
+        Ok(bytes) => handle(&runtime, &bytes).await,
+        Err(problem) => json!({ "error": problem }),
+    };
+    // A sender that has gone away doesn't hear the report; the event was handled all the same.
+    let _ = stream.write_all(answer.to_string().as_bytes()).await;
+    let _ = stream.shutdown().await;
+}
+
+async fn read(stream: &mut UnixStream) -> Result<Vec<u8>, &'static str> {
+    let mut bytes = Vec::new();
+    let limit = LARGEST_EVENT as u64 + 1;
+    let mut limited = stream.take(limit);
+    match tokio::time::timeout(ARRIVAL, limited.read_to_end(&mut bytes)).await {
+        Ok(Ok(_)) => Ok(bytes),
+        Ok(Err(_)) => Err("the connection broke off"),
+        Err(_) => Err("the event didn't arrive in time"),
+    }
+}
+
+async fn handle(runtime: &Runtime, bytes: &[u8]) -> Value {
+    let event = match EventData::parse(bytes) {
+        Ok(event) => event,
+        Err(error) => return json!({ "error": error.to_string() }),
+    };
+    match runtime.dispatch(&event, BUDGET).await {
+        Ok(report) => report_json(&report, runtime.agent()),
+        Err(error) => json!({ "agent": runtime.agent().as_str(), "event": event.id(), "error": error.to_string(), "retry": error.is_retryable() }),
+    }
+}
+
+/// A report as JSON: `{agent, event, outcomes: [{handler, ok, reply | kind, message}]}`.
+pub fn report_json(report: &Report, agent: &AgentId) -> Value {
+    let outcomes = report.outcomes.iter().map(|outcome| match &outcome.result {
+        Ok(reply) => json!({ "handler": outcome.handler, "ok": true, "reply": reply }),
+        Err(failure) => json!({
+            "handler": outcome.handler,
+            "ok": false,
+            "kind": kind(&failure.kind),
+            "message": failure.message,
+        }),
+    });
+    json!({ "agent": agent.as_str(), "event": report.event, "outcomes": outcomes.collect::<Value>() })
+}
+
+fn kind(kind: &FailureKind) -> &'static str {
+    match kind {
+        FailureKind::Error => "error",
+        FailureKind::Panic => "panic",
+        FailureKind::Deadline => "deadline",
+        FailureKind::SecretInOutput { .. } => "secret_in_output",
+    }
+}

@@ -1,0 +1,1 @@
+//! What the tests share: a world in memory, stand-in servers, encodings of a canary.
