@@ -1,0 +1,313 @@
+//! Writing: compare-and-set changes in one transaction, each of which raises the epoch.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+use undertone_core::keys::WrappedKey;
+use undertone_core::{
+    Batch, Change, Environment, Epoch, Revision, Row, Scope, SecretName, Space, StoreError, Version,
+    VersionChange,
+};
+
+use super::columns::{Fields, edited};
+use super::read::{Counted, Known, Moment, environment, space};
+use super::seals::{Seals, kind_code, mode_code, standing_code};
+use crate::database::{Fault, owe_scrub, scrub, scrub_if_due};
+
+/// Applies a batch, all of it or nothing.
+pub(super) fn batch(connection: &mut Connection, seals: &Seals, batch: Batch) -> Result<(), Fault> {
+    let destroys = batch.changes.iter().any(|change| matches!(change.versions, VersionChange::DestroyAll));
+    commit(connection, seals, |writing| {
+        let mut touched = BTreeMap::new();
+        for (scope, key) in &batch.keys {
+            writing.touch(&mut touched, scope)?;
+            writing.add_key(scope, key)?;
+        }
+        for change in batch.changes {
+            let scope = writing.touch(&mut touched, &change.scope)?;
+            scope.added += writing.apply(change)?;
+        }
+        for scope in touched.into_values().filter(|scope| 0 < scope.added) {
+            writing.count_rows(scope)?;
+        }
+        match destroys {
+            true => owe_scrub(writing.transaction),
+            false => Ok(()),
+        }
+    })?;
+    match destroys {
+        true => scrub(connection),
+        false => scrub_if_due(connection),
+    }
+    Ok(())
+}
+
+/// Makes an Environment.
+pub(super) fn create_environment(
+    connection: &mut Connection,
+    seals: &Seals,
+    made: &Environment,
+) -> Result<(), Fault> {
+    commit(connection, seals, |writing| {
+        let mac = seals.environment(made, 0).mac();
+        let added = writing
+            .transaction
+            .prepare_cached("INSERT OR IGNORE INTO environments VALUES (?1, ?2, ?3, 0, ?4)")?
+            .execute(params![made.id.as_str(), mode_code(made.mode), made.created_at.to_string(), mac])?;
+        match added {
+            0 => Err(StoreError::Exists(Scope::Environment(made.id.clone())).into()),
+            _ => Ok(()),
+        }
+    })
+}
+
+/// Makes a Space.
+pub(super) fn create_space(connection: &mut Connection, seals: &Seals, made: &Space) -> Result<(), Fault> {
+    commit(connection, seals, |writing| {
+        writing.environment(&made.environment)?;
+        let (environment, id) = (made.environment.as_str(), made.id.as_str());
+        let mac = seals.space(made, 0).mac();
+        let added = writing
+            .transaction
+            .prepare_cached("INSERT OR IGNORE INTO spaces VALUES (?1, ?2, ?3, 0, ?4)")?
+            .execute(params![environment, id, made.created_at.to_string(), mac])?;
+        match added {
+            0 => Err(StoreError::Exists(Scope::Space(made.environment.clone(), made.id.clone())).into()),
+            _ => Ok(()),
+        }
+    })
+}
+
+/// Writes the first epoch, when the store is made.
+pub(crate) fn start_epoch(transaction: &Transaction<'_>, seals: &Seals) -> Result<(), Fault> {
+    let mac = seals.epoch(Epoch(0)).mac();
+    transaction.execute("INSERT INTO epoch VALUES (1, 0, ?1)", params![mac])?;
+    Ok(())
+}
+
+/// One transaction: what `write` does and the next epoch, or nothing.
+fn commit(
+    connection: &mut Connection,
+    seals: &Seals,
+    write: impl FnOnce(Moment<'_>) -> Result<(), Fault>,
+) -> Result<(), Fault> {
+    // Taking the lock first means that nothing read here can change before it is written.
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let writing = Moment { transaction: &transaction, seals };
+    write(writing)?;
+    writing.raise_epoch()?;
+    transaction.commit()?;
+    Ok(())
+}
+
+type Touched = BTreeMap<Scope, TouchedScope>;
+
+/// A scope that a batch writes to.
+struct TouchedScope {
+    known: Known,
+    /// How many names the batch added to it so far.
+    added: u64,
+}
+
+impl Moment<'_> {
+    fn raise_epoch(self) -> Result<(), Fault> {
+        let next = Epoch(self.epoch()?.0 + 1);
+        let mut statement = self.transaction.prepare_cached("UPDATE epoch SET value = ?1, mac = ?2")?;
+        statement.execute(params![next.0, self.seals.epoch(next).mac()])?;
+        Ok(())
+    }
+
+    /// The scope, which must be known; read once per batch.
+    fn touch<'t>(self, touched: &'t mut Touched, scope: &Scope) -> Result<&'t mut TouchedScope, Fault> {
+        if !touched.contains_key(scope) {
+            touched.insert(scope.clone(), TouchedScope { known: self.known(scope)?, added: 0 });
+        }
+        Ok(touched.get_mut(scope).expect("it is there or was just put there"))
+    }
+
+    fn count_rows(self, scope: TouchedScope) -> Result<(), Fault> {
+        match scope.known {
+            Known::Environment(Counted { thing, count }) => {
+                let rows = count + scope.added;
+                let mac = self.seals.environment(&thing, rows).mac();
+                self.transaction
+                    .prepare_cached("UPDATE environments SET rows = ?1, mac = ?2 WHERE id = ?3")?
+                    .execute(params![rows, mac, thing.id.as_str()])?;
+            }
+            Known::Space(Counted { thing, count }) => {
+                let rows = count + scope.added;
+                let mac = self.seals.space(&thing, rows).mac();
+                self.transaction
+                    .prepare_cached(
+                        "UPDATE spaces SET rows = ?1, mac = ?2 WHERE environment = ?3 AND id = ?4",
+                    )?
+                    .execute(params![rows, mac, thing.environment.as_str(), thing.id.as_str()])?;
+            }
+        }
+        Ok(())
+    }
+
+    fn add_key(self, scope: &Scope, key: &WrappedKey) -> Result<(), Fault> {
+        let stored = self.keys(scope)?;
+        match stored.iter().find(|known| known.id == key.id) {
+            Some(known) if known == key => return Ok(()),
+            Some(_) => {
+                return Err(Fault::Damaged(format!("{scope} holds the key {} in another form", key.id)));
+            }
+            None => {}
+        }
+        let mut statement = self.transaction.prepare_cached("INSERT INTO keys VALUES (?1, ?2, ?3, ?4)")?;
+        statement.execute(params![environment(scope), space(scope), key.id.0, key.encode()])?;
+        Ok(())
+    }
+
+    /// Applies one change and returns how many names it added to the scope.
+    fn apply(self, change: Change) -> Result<u64, Fault> {
+        let Change { scope, name, expected, head, versions } = change;
+        let known = self.row(&scope, &name)?;
+        if known.as_ref().map(|known| known.thing.revision) != expected {
+            return Err(StoreError::Conflict { scope, name }.into());
+        }
+        if known.is_none() {
+            self.check_look_alike(&scope, &name)?;
+        }
+        let count = known.as_ref().map_or(0, |known| known.count);
+        let count = match &versions {
+            VersionChange::Keep | VersionChange::Revoke(_) => count,
+            VersionChange::Add(_) => count + 1,
+            VersionChange::DestroyAll => 0,
+        };
+        let revision = Revision(expected.map_or(0, |revision| revision.0) + 1);
+        let row = Row { scope, name, revision, head, current: None };
+        self.put_row(&row, count)?;
+        match versions {
+            VersionChange::Keep => {}
+            VersionChange::Add(version) => self.add_version(&row, &version)?,
+            VersionChange::Revoke(number) => self.revoke(&row, number)?,
+            VersionChange::DestroyAll => self.destroy(&row)?,
+        }
+        Ok(u64::from(known.is_none()))
+    }
+
+    fn check_look_alike(self, scope: &Scope, name: &SecretName) -> Result<(), Fault> {
+        // A Space shares its chain with its Environment only, an Environment with all its Spaces.
+        let sql = match scope {
+            Scope::Environment(_) => {
+                "SELECT space, name FROM rows WHERE environment = ?1 AND folded = ?2 AND name <> ?3
+                     AND ?4 = '' LIMIT 1"
+            }
+            Scope::Space(..) => {
+                "SELECT space, name FROM rows WHERE environment = ?1 AND folded = ?2 AND name <> ?3
+                     AND space IN ('', ?4) LIMIT 1"
+            }
+        };
+        let mut statement = self.transaction.prepare_cached(sql)?;
+        let mut found =
+            statement.query(params![environment(scope), name.folded(), name.as_str(), space(scope)])?;
+        let Some(columns) = found.next()? else {
+            return Ok(());
+        };
+        let mut fields = Fields::of(columns);
+        let environment = scope.environment().clone();
+        let scope = match fields.next::<String>()? {
+            none if none.is_empty() => Scope::Environment(environment),
+            space => Scope::Space(environment, space.parse().map_err(|_| edited("the index of names"))?),
+        };
+        let (name, existing) = (name.clone(), fields.parsed()?);
+        Err(StoreError::LookAlike { name, existing, scope }.into())
+    }
+
+    fn put_row(self, row: &Row, versions: u64) -> Result<(), Fault> {
+        let head = &row.head;
+        let (standing, purge_at) = standing_code(head.standing);
+        let mut statement = self.transaction.prepare_cached(
+            "INSERT INTO rows VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
+             ON CONFLICT (environment, space, name) DO UPDATE SET folded = ?4, revision = ?5, id = ?6,
+                 standing = ?7, purge_at = ?8, current = ?9, latest = ?10, disabled = ?11, locked = ?12,
+                 expires_at = ?13, updated_at = ?14, updated_by = ?15, versions = ?16, mac = ?17",
+        )?;
+        statement.execute(params![
+            environment(&row.scope),
+            space(&row.scope),
+            row.name.as_str(),
+            row.name.folded(),
+            row.revision.0,
+            head.id.0,
+            standing,
+            purge_at.map(|at| at.to_string()),
+            head.current,
+            head.latest,
+            head.disabled,
+            head.locked,
+            head.expires_at.map(|at| at.to_string()),
+            head.updated_at.to_string(),
+            head.updated_by,
+            versions,
+            self.seals.row(row, versions).mac(),
+        ])?;
+        Ok(())
+    }
+
+    fn add_version(self, row: &Row, version: &Version) -> Result<(), Fault> {
+        let record = version.body.record();
+        self.transaction.prepare_cached("INSERT INTO records (record) VALUES (?1)")?.execute([record])?;
+        let id = self.transaction.last_insert_rowid();
+        let mut statement = self.transaction.prepare_cached(
+            "INSERT OR IGNORE INTO versions VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+        )?;
+        let added = statement.execute(params![
+            environment(&row.scope),
+            space(&row.scope),
+            row.name.as_str(),
+            version.number,
+            kind_code(&version.body),
+            id,
+            version.rules.canonical(),
+            version.revoked,
+            version.created_at.to_string(),
+            version.created_by,
+            self.seals.version(&row.scope, &row.name, version, id).mac(),
+        ])?;
+        match added {
+            // Somebody gave the same number to another version.
+            0 => Err(StoreError::Conflict { scope: row.scope.clone(), name: row.name.clone() }.into()),
+            _ => Ok(()),
+        }
+    }
+
+    fn revoke(self, row: &Row, number: u64) -> Result<(), Fault> {
+        let mut versions = self.versions(&row.scope, &row.name)?.into_iter();
+        let Some(mut stored) = versions.find(|stored| stored.version.number == number) else {
+            return Ok(());
+        };
+        stored.version.revoked = true;
+        let mac = self.seals.version(&row.scope, &row.name, &stored.version, stored.record).mac();
+        let mut statement = self.transaction.prepare_cached(
+            "UPDATE versions SET revoked = 1, mac = ?1
+             WHERE environment = ?2 AND space = ?3 AND name = ?4 AND number = ?5",
+        )?;
+        statement.execute(params![
+            mac,
+            environment(&row.scope),
+            space(&row.scope),
+            row.name.as_str(),
+            number
+        ])?;
+        Ok(())
+    }
+
+    fn destroy(self, row: &Row) -> Result<(), Fault> {
+        for stored in self.versions(&row.scope, &row.name)? {
+            // Of the same length, so that the bytes are overwritten where they are: see `schema`.
+            let mut statement = self
+                .transaction
+                .prepare_cached("UPDATE records SET record = zeroblob(length(record)) WHERE id = ?1")?;
+            statement.execute([stored.record])?;
+        }
+        let mut statement = self
+            .transaction
+            .prepare_cached("DELETE FROM versions WHERE environment = ?1 AND space = ?2 AND name = ?3")?;
+        statement.execute([environment(&row.scope), space(&row.scope), row.name.as_str()])?;
+        Ok(())
+    }
+}
