@@ -1,1 +1,8 @@
 //! What the tests share: a world in memory, stand-in servers, encodings of a canary.
+
+pub mod certificates;
+pub mod child;
+pub mod encodings;
+pub mod network;
+pub mod servers;
+pub mod world;

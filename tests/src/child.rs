@@ -1,0 +1,21 @@
+//! A test that runs itself again in a process of its own, where it may change the process: its environment, its hooks.
+
+use std::process::{Command, Output};
+
+const MARK: &str = "UNDERTONE_TEST_CHILD";
+
+/// Whether this is such a process.
+pub fn is_child() -> bool {
+    std::env::var_os(MARK).is_some()
+}
+
+/// Runs one test of this binary again, with these variables.
+pub fn run_again(test: &str, variables: &[(&str, &str)]) -> Output {
+    let program = std::env::current_exe().expect("a test has a binary");
+    Command::new(program)
+        .args([test, "--exact", "--nocapture", "--test-threads=1"])
+        .env(MARK, "1")
+        .envs(variables.iter().copied())
+        .output()
+        .expect("a test's binary runs")
+}
