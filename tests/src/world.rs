@@ -2,12 +2,13 @@
 //!
 //! `live` is a standard Environment, `dev` a development one; each has the Spaces `red` and `blue`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::future::Future;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use undertone_core::audit::Actor;
@@ -46,7 +47,17 @@ pub struct World {
     /// What one event may take.
     pub budget: Duration,
     names: Mutex<BTreeSet<String>>,
+    desk: Mutex<Option<Arc<Desk>>>,
 }
+
+/// A runtime whose one handler does what [`World::within`] brings. Making one takes a while.
+struct Desk {
+    made_for: (BTreeSet<String>, usize, Vec<Scope>),
+    runtime: Runtime,
+    work: Arc<Mutex<HashMap<String, Task>>>,
+}
+
+type Task = Box<dyn FnOnce(Event) -> BoxFuture<'static, ()> + Send>;
 
 impl World {
     /// A world with no secret in it.
@@ -79,6 +90,7 @@ impl World {
             granted: Vec::new(),
             budget: BUDGET,
             names: Mutex::default(),
+            desk: Mutex::default(),
         }
     }
 
@@ -139,17 +151,39 @@ impl World {
     {
         let given = Arc::new(Mutex::new(None));
         let keep = given.clone();
-        let listener = self.listener().on(
-            TOPIC,
-            once(async move |event| {
+        let work: Task = Box::new(move |event| {
+            Box::pin(async move {
                 let value = work(event).await;
                 *keep.lock().expect("no test panics with this lock") = Some(value);
-                Ok(())
-            }),
-        );
-        let report = self.dispatch(listener, &event(TOPIC, at)).await;
+            })
+        });
+        let (desk, event) = (self.desk(), event(TOPIC, at));
+        desk.work.lock().expect("no test panics with this lock").insert(event.id().to_owned(), work);
+        let report = desk.runtime.dispatch(&event, self.budget).await;
         let given = given.lock().expect("no test panics with this lock").take();
         given.unwrap_or_else(|| panic!("the handler gave nothing: {report:?}"))
+    }
+
+    fn desk(&self) -> Arc<Desk> {
+        let names = self.names.lock().expect("no test panics with this lock").clone();
+        let made_for = (names, self.roots.len(), self.granted.clone());
+        let mut desk = self.desk.lock().expect("no test panics with this lock");
+        if let Some(desk) = desk.as_ref().filter(|desk| desk.made_for == made_for) {
+            return desk.clone();
+        }
+        let work: Arc<Mutex<HashMap<String, Task>>> = Arc::default();
+        let waiting = work.clone();
+        let listener = self.listener().on(TOPIC, move |event: Event| {
+            let work = waiting.lock().expect("no test panics with this lock").remove(event.id());
+            let running = work.expect("work was brought for the event")(event);
+            async move {
+                running.await;
+                Ok(())
+            }
+        });
+        let made = Arc::new(Desk { made_for, runtime: self.runtime(listener), work });
+        *desk = Some(made.clone());
+        made
     }
 
     /// The rows of audit that listeners caused, oldest first.
@@ -175,7 +209,7 @@ impl World {
 /// A handler that can run once, from work that can.
 pub fn once<Work, Running, R>(
     work: Work,
-) -> impl Fn(Event) -> futures_util::future::BoxFuture<'static, undertone_runtime::Result<R>> + Send + Sync + 'static
+) -> impl Fn(Event) -> BoxFuture<'static, undertone_runtime::Result<R>> + Send + Sync + 'static
 where
     Work: FnOnce(Event) -> Running + Send + 'static,
     Running: Future<Output = undertone_runtime::Result<R>> + Send + 'static,

@@ -1,5 +1,6 @@
 //! One attempt at one event: the answers it is pinned to, its HTTP client, its deadline, its leak guard.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
@@ -9,24 +10,27 @@ use undertone_core::resolve::Snapshot;
 use undertone_core::{Chain, Execution, Mode, ResolveError, Secret};
 
 use crate::egress::{Clients, Http};
+use crate::ledger::Ledger;
 use crate::log;
 
 /// Shared by all clones of an event.
 pub(crate) struct Attempt {
+    pub(crate) clients: Arc<Clients>,
+    pub(crate) deadline: Instant,
+    pub(crate) mode: Mode,
+    pub(crate) ledger: Ledger,
     execution: Arc<Execution>,
-    clients: Arc<Clients>,
-    deadline: Instant,
     /// The answers of the event's own chain, pinned at the first lookup.
     own: OnceLock<Arc<Snapshot>>,
     /// Those of granted scopes.
     foreign: Mutex<HashMap<Chain, Arc<Snapshot>>>,
-    mode: Mode,
 }
 
 impl Attempt {
     pub(crate) fn new(
         execution: Arc<Execution>,
         clients: Arc<Clients>,
+        ledger: Ledger,
         deadline: Instant,
         own: Option<Arc<Snapshot>>,
     ) -> Arc<Self> {
@@ -36,7 +40,7 @@ impl Attempt {
             log::remember(&own);
             pinned.get_or_init(|| own);
         }
-        Arc::new(Self { execution, clients, deadline, own: pinned, foreign: Mutex::default(), mode })
+        Arc::new(Self { clients, deadline, mode, ledger, execution, own: pinned, foreign: Mutex::default() })
     }
 
     pub(crate) fn time_left(&self) -> Duration {
@@ -48,27 +52,22 @@ impl Attempt {
     }
 
     pub(crate) fn http(self: &Arc<Self>) -> Http {
-        let attempt = self.clone();
-        Http {
-            clients: self.clients.clone(),
-            mode: self.mode,
-            deadline: self.deadline,
-            guard: Arc::new(move || attempt.guard()),
-        }
+        Http { attempt: self.clone() }
     }
 
-    /// The guard of every secret that this attempt can use.
-    pub(crate) fn guard(&self) -> Arc<Guard> {
-        match self.own.get() {
-            Some(own) => own.guard(),
-            None => Arc::new(Guard::empty()),
-        }
+    /// The guards of every secret that this attempt can use: of its own chain, and of the granted
+    /// scopes that it has asked so far.
+    pub(crate) fn guards(&self) -> Vec<Arc<Guard>> {
+        let foreign: Vec<Arc<Snapshot>> = {
+            let foreign = self.foreign.lock().expect("no holder of this lock panics");
+            foreign.values().cloned().collect()
+        };
+        self.own.get().into_iter().chain(&foreign).map(|snapshot| snapshot.guard()).collect()
     }
 
-    /// The guards of the granted scopes that were used.
-    pub(crate) fn foreign_guards(&self) -> Vec<Arc<Guard>> {
-        let foreign = self.foreign.lock().expect("no holder of this lock panics");
-        foreign.values().map(|snapshot| snapshot.guard()).collect()
+    /// The text with every secret masked that this attempt can use.
+    pub(crate) fn clean(&self, text: &str) -> String {
+        clean(&self.guards(), text)
     }
 
     /// The pinned answer of the event's own chain: no lock, no allocation.
@@ -108,4 +107,10 @@ impl Attempt {
             }
         }
     }
+}
+
+/// The text with every secret masked that one of the guards knows.
+pub(crate) fn clean(guards: &[Arc<Guard>], text: &str) -> String {
+    let masked = |text: Cow<'_, str>, guard: &Arc<Guard>| guard.clean(&text).into_owned().into();
+    guards.iter().fold(Cow::Borrowed(text), |text, guard| masked(text, guard)).into_owned()
 }

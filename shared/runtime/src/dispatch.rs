@@ -15,6 +15,7 @@ use crate::egress::{Clients, Lookup, SystemLookup};
 use crate::error::Error;
 use crate::event::{Event, EventData};
 use crate::handler::Handler;
+use crate::ledger::Ledger;
 use crate::listener::{Compiled, Listener, ListenerError};
 use crate::log::CURRENT;
 
@@ -24,6 +25,7 @@ pub struct Runtime {
     declaration: Arc<Declaration>,
     resolver: Arc<Resolver>,
     audit: Arc<dyn AuditLog>,
+    clock: Arc<dyn Clock>,
     clients: Arc<Clients>,
 }
 
@@ -154,12 +156,13 @@ impl Runtime {
             secrets: listener.secrets.clone(),
             granted: granted.into_iter().map(ScopeGrant).collect(),
         };
-        let resolver = Resolver::new(ports.store, ports.opener, ports.clock, freshness);
+        let resolver = Resolver::new(ports.store, ports.opener, ports.clock.clone(), freshness);
         Ok(Self {
             listener,
             declaration: Arc::new(declaration),
             resolver: Arc::new(resolver),
             audit: ports.audit,
+            clock: ports.clock,
             clients: Arc::new(Clients::new(lookup, roots).map_err(|_| RuntimeError::Tls)?),
         })
     }
@@ -190,13 +193,14 @@ impl Runtime {
 
     async fn attempt(&self, event: &EventData, deadline: Instant) -> Result<Arc<Attempt>, ResolveError> {
         let actor = Actor::Agent { agent: self.declaration.agent.as_str().into(), event: event.id().into() };
+        let ledger = Ledger::new(actor.clone(), self.audit.clone(), self.clock.clone());
         let execution =
             Execution::new(actor, self.declaration.clone(), self.resolver.clone(), self.audit.clone());
         let own = match event.chain() {
             None => None,
             Some(chain) => Some(execution.snapshot(chain).await?),
         };
-        Ok(Attempt::new(execution, self.clients.clone(), deadline, own))
+        Ok(Attempt::new(execution, self.clients.clone(), ledger, deadline, own))
     }
 }
 
@@ -213,7 +217,7 @@ async fn run(
         Ok(Ok(Ok(reply))) => check_reply(reply, attempt),
         Ok(Ok(Err(error))) => Err(Failure {
             kind: FailureKind::Error,
-            message: clean(&error.to_string(), attempt),
+            message: attempt.clean(&error.to_string()),
             error: Some(error),
         }),
         Ok(Err(_)) => {
@@ -231,10 +235,9 @@ fn check_reply(reply: Value, attempt: &Attempt) -> Result<Value, Failure> {
     if reply.is_null() {
         return Ok(reply);
     }
-    let guards = std::iter::once(attempt.guard()).chain(attempt.foreign_guards());
-    for guard in guards {
+    for guard in attempt.guards() {
         if let Some(found) = guard.find_in_json(&reply) {
-            let (name, pointer) = (found.name.to_owned(), clean(&found.pointer, attempt));
+            let (name, pointer) = (found.name.to_owned(), attempt.clean(&found.pointer));
             let message =
                 format!("the reply holds the secret `{name}` at \"{pointer}\": return something else");
             return Err(Failure {
@@ -245,9 +248,4 @@ fn check_reply(reply: Value, attempt: &Attempt) -> Result<Value, Failure> {
         }
     }
     Ok(reply)
-}
-
-fn clean(text: &str, attempt: &Attempt) -> String {
-    let guards = std::iter::once(attempt.guard()).chain(attempt.foreign_guards());
-    guards.fold(text.to_owned(), |text, guard| guard.clean(&text).into_owned())
 }

@@ -9,6 +9,7 @@ pub mod egress;
 mod error;
 mod event;
 mod handler;
+mod ledger;
 mod listener;
 pub mod log;
 pub mod matching;

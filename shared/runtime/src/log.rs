@@ -4,7 +4,6 @@
 //! other line (from a spawned task, say) with those of the snapshots that were used last. If the
 //! guard fails, the line is withheld and counted. A panic's message is never shown.
 
-use std::borrow::Cow;
 use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,7 +12,7 @@ use std::sync::{Arc, Mutex, Weak};
 use tracing_subscriber::fmt::MakeWriter;
 use undertone_core::resolve::Snapshot;
 
-use crate::attempt::Attempt;
+use crate::attempt::{self, Attempt};
 
 tokio::task_local! {
     pub(crate) static CURRENT: Arc<Attempt>;
@@ -47,15 +46,8 @@ pub(crate) fn remember(snapshot: &Arc<Snapshot>) {
 /// A text with every secret masked that the current attempt, or else any recent one, can use.
 pub fn clean(text: &str) -> String {
     let cleaned = catch_unwind(AssertUnwindSafe(|| {
-        let guards =
-            match CURRENT.try_with(|attempt| [vec![attempt.guard()], attempt.foreign_guards()].concat()) {
-                Ok(guards) => guards,
-                Err(_) => recent(),
-            };
-        guards
-            .iter()
-            .fold(Cow::Borrowed(text), |text, guard| Cow::Owned(guard.clean(&text).into_owned()))
-            .into_owned()
+        let guards = CURRENT.try_with(|attempt| attempt.guards()).unwrap_or_else(|_| recent());
+        attempt::clean(&guards, text)
     }));
     cleaned.unwrap_or_else(|_| {
         WITHHELD.fetch_add(1, Ordering::Relaxed);

@@ -17,10 +17,8 @@ mod target;
 mod transport;
 
 use std::sync::Arc;
-use std::time::Instant;
 
-use undertone_core::Mode;
-use undertone_core::redact::Guard;
+use crate::attempt::Attempt;
 
 pub use error::EgressError;
 pub use field::FieldValue;
@@ -35,10 +33,7 @@ pub(crate) use transport::{Clients, SystemLookup};
 /// An HTTP client for one event: it knows the Environment's mode and the deadline.
 #[derive(Clone)]
 pub struct Http {
-    pub(crate) clients: Arc<Clients>,
-    pub(crate) mode: Mode,
-    pub(crate) deadline: Instant,
-    pub(crate) guard: Arc<dyn Fn() -> Arc<Guard> + Send + Sync>,
+    pub(crate) attempt: Arc<Attempt>,
 }
 
 impl Http {

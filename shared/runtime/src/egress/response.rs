@@ -5,9 +5,9 @@ use std::time::Instant;
 
 use http::{HeaderMap, StatusCode};
 use serde::de::DeserializeOwned;
-use undertone_core::redact::Guard;
 
 use super::error::EgressError;
+use crate::attempt::Attempt;
 
 /// A complete answer.
 pub struct Response {
@@ -16,7 +16,7 @@ pub struct Response {
     status: StatusCode,
     headers: HeaderMap,
     body: Vec<u8>,
-    guard: Arc<Guard>,
+    attempt: Arc<Attempt>,
 }
 
 impl Response {
@@ -26,7 +26,7 @@ impl Response {
         host: &str,
         largest: usize,
         deadline: Instant,
-        guard: Arc<Guard>,
+        attempt: Arc<Attempt>,
     ) -> Result<Self, EgressError> {
         let bad =
             |problem| EgressError::BadAnswer { method: method.to_owned(), host: host.to_owned(), problem };
@@ -44,7 +44,7 @@ impl Response {
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(Self { method: method.to_owned(), host: host.to_owned(), status, headers, body, guard })
+        Ok(Self { method: method.to_owned(), host: host.to_owned(), status, headers, body, attempt })
     }
 
     /// The status code.
@@ -64,7 +64,7 @@ impl Response {
 
     /// The body as text, with every secret of this execution masked: fit for a log.
     pub fn masked_text(&self) -> String {
-        self.guard.clean(&String::from_utf8_lossy(&self.body)).into_owned()
+        self.attempt.clean(&String::from_utf8_lossy(&self.body))
     }
 
     /// The body, parsed.

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use http::HeaderMap;
 use http::header::LOCATION;
 use serde_json::Value;
+use undertone_core::audit::Outcome;
 use undertone_core::{Destination, Mode, Revealed, Secret, Sink, Transport, disclose};
 use url::Url;
 
@@ -19,6 +20,9 @@ use super::transport::OutOfReach;
 
 /// The longest that one request may take when the deadline is far away.
 const LONGEST: Duration = Duration::from_secs(60);
+
+/// Why a row of audit says that an address was refused.
+const ADDRESS: &str = "address_not_allowed";
 
 /// One hop: what is asked of one origin.
 struct Hop<'r, 's> {
@@ -51,7 +55,7 @@ pub(super) async fn send(request: &Request<'_>) -> Result<Response, EgressError>
         injections: &request.injections,
         with_body: true,
     };
-    let deadline = request.http.deadline.min(Instant::now() + LONGEST);
+    let deadline = request.http.attempt.deadline.min(Instant::now() + LONGEST);
     let mut redirects = request.redirects;
     loop {
         let answer = attempts(request, &hop, deadline).await?;
@@ -66,8 +70,8 @@ pub(super) async fn send(request: &Request<'_>) -> Result<Response, EgressError>
             }
             None => {
                 let (method, host) = (hop.method.as_str(), &hop.target.to.to_string());
-                let guard = (request.http.guard)();
-                return Response::read(answer, method, host, request.largest_answer, deadline, guard).await;
+                let attempt = request.http.attempt.clone();
+                return Response::read(answer, method, host, request.largest_answer, deadline, attempt).await;
             }
         }
     }
@@ -116,7 +120,7 @@ async fn once(
     deadline: Instant,
 ) -> Result<reqwest::Response, EgressError> {
     let (method, host) = (hop.method.to_string(), hop.target.to.to_string());
-    let reach = reach(&hop.target, request.http.mode)?;
+    let attempt = &request.http.attempt;
     let left = deadline.saturating_duration_since(Instant::now());
     if left.is_zero() {
         return Err(EgressError::Deadline { method, host });
@@ -128,6 +132,13 @@ async fn once(
     };
     let uses: Vec<(&Secret, Sink)> =
         hop.injections.iter().map(|injection| (injection.secret, injection.place.sink())).collect();
+    let reach = match reach(&hop.target, attempt.mode) {
+        Ok(reach) => reach,
+        Err((reason, error)) => {
+            attempt.ledger.record(&uses, &to, Outcome::Refused(reason.to_owned())).await?;
+            return Err(error);
+        }
+    };
     let values: Vec<Revealed> = disclose(&uses, &to).await?;
     let wire = inject(
         hop.target.url.clone(),
@@ -140,28 +151,33 @@ async fn once(
     let Wire { url, headers, body } = wire;
     let http_method =
         reqwest::Method::from_bytes(hop.method.as_str().as_bytes()).expect("letters are a method");
-    let mut builder =
-        request.http.clients.get(reach).request(http_method, url).headers(headers).timeout(left);
+    let mut builder = attempt.clients.get(reach).request(http_method, url).headers(headers).timeout(left);
     if let Some(body) = body {
         builder = builder.body(body);
     }
-    builder.send().await.map_err(|error| classify(&error, method, host))
+    let answer = builder.send().await.map_err(|error| classify(&error, method, host));
+    if let Err(EgressError::AddressNotAllowed { .. }) = &answer {
+        // The name was looked up after its uses were allowed; no byte has left.
+        attempt.ledger.record(&uses, &to, Outcome::Failed(ADDRESS.to_owned())).await?;
+    }
+    answer
 }
 
 /// The address guard for hosts written as addresses; names are vetted when they are resolved.
-fn reach(target: &Target, mode: Mode) -> Result<Reach, EgressError> {
+/// A refusal comes with its reason for the row of audit.
+fn reach(target: &Target, mode: Mode) -> Result<Reach, (&'static str, EgressError)> {
     let host = || target.to.to_string();
     let reach = match (mode, target.is_loopback()) {
         (Mode::Development, true) => Reach::Loopback,
         (Mode::Development, false) | (Mode::Standard, _) => Reach::Public,
     };
     if target.transport == Transport::PlainLoopback && reach != Reach::Loopback {
-        return Err(EgressError::PlainHttp { host: host() });
+        return Err(("plain_http", EgressError::PlainHttp { host: host() }));
     }
     if target.literal.is_some_and(|address| !reach.allows(address))
         || (reach == Reach::Public && target.is_loopback())
     {
-        return Err(EgressError::AddressNotAllowed { host: host() });
+        return Err((ADDRESS, EgressError::AddressNotAllowed { host: host() }));
     }
     Ok(reach)
 }
@@ -182,7 +198,7 @@ fn next_hop<'r, 's>(
     let (method, host) = (hop.method.to_string(), hop.target.to.to_string());
     let bad = |problem| EgressError::BadAnswer { method: method.clone(), host: host.clone(), problem };
     let location = location.to_str().map_err(|_| bad("it redirects to something that is no URL"))?;
-    if (request.http.guard)().find(location.as_bytes()).is_some() {
+    if request.http.attempt.guards().iter().any(|guard| guard.find(location.as_bytes()).is_some()) {
         return Err(EgressError::SecretInRedirect { method, host });
     }
     let url: Url =

@@ -1,0 +1,45 @@
+//! Rows of audit that the runtime itself writes: uses that the network guard refused.
+//!
+//! Rules of use are checked and audited in core, which knows nothing of addresses.
+
+use std::sync::Arc;
+
+use undertone_core::audit::{Action, Actor, AuditEntry, Outcome};
+use undertone_core::{AuditError, AuditLog, Clock, Destination, Secret, Sink};
+
+/// Where the rows of one attempt go, and in whose name.
+pub(crate) struct Ledger {
+    actor: Actor,
+    audit: Arc<dyn AuditLog>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Ledger {
+    pub(crate) fn new(actor: Actor, audit: Arc<dyn AuditLog>, clock: Arc<dyn Clock>) -> Self {
+        Self { actor, audit, clock }
+    }
+
+    /// One row per use of a request that didn't leave. A request without secrets has none.
+    pub(crate) async fn record(
+        &self,
+        uses: &[(&Secret, Sink)],
+        to: &Destination,
+        outcome: Outcome,
+    ) -> Result<(), AuditError> {
+        if uses.is_empty() {
+            return Ok(());
+        }
+        let entry = |(secret, sink): &(&Secret, Sink)| AuditEntry {
+            at: self.clock.now(),
+            actor: self.actor.clone(),
+            action: Action::Use,
+            scope: Some(secret.scope().clone()),
+            name: Some(secret.name().clone()),
+            version: Some(secret.version()),
+            destination: Some((*sink, to.clone())),
+            reason: None,
+            outcome: outcome.clone(),
+        };
+        self.audit.append(uses.iter().map(entry).collect()).await
+    }
+}
