@@ -205,3 +205,186 @@ fn unpad(plain: &mut Zeroizing<Vec<u8>>) -> Result<(), RecordError> {
     plain.truncate(length);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_lc_rs::digest::{Algorithm, SHA256, SHA512, digest};
+    use serde_json::Value;
+
+    use super::super::context::{KeyScope, Kind};
+    use super::*;
+    use crate::id::StoreId;
+    use crate::scope::Scope;
+
+    const VECTORS: &str = include_str!("../../../../tests/vectors/esr1.json");
+
+    #[test]
+    fn every_positive_seals_to_its_record() {
+        let mut sealed = 0;
+        for row in rows("positives") {
+            let Some(asked) = Asked::of(&row["request"]) else {
+                assert_eq!(row["id"], "P14-delegated-token", "only a reserved kind can't be asked for");
+                continue;
+            };
+            assert_eq!(hash(&SHA512, &bytes(&row["ctx"])), asked.context().digest(), "{}", row["id"]);
+            assert_eq!(asked.seal(&row, &bytes(&row["plaintext"])), bytes(&row["record"]), "{}", row["id"]);
+            sealed += 1;
+        }
+        assert_eq!(sealed, 19);
+    }
+
+    #[test]
+    fn the_largest_values_seal_to_their_digests_and_open_again() {
+        let large = rows("large");
+        assert_eq!(large.len(), 2);
+        for row in large {
+            let length = row["plaintext_len"].as_u64().expect("a number");
+            let plaintext: Vec<u8> = (0..length).map(|i| (i % 251) as u8).collect();
+            let asked = Asked::of(&row["request"]).expect("a value");
+            let record = asked.seal(&row, &plaintext);
+            assert_eq!(record.len() as u64, row["record_len"], "{}", row["id"]);
+            assert_eq!(hash(&SHA256, &record), bytes(&row["record_sha256"]), "{}", row["id"]);
+            assert_eq!(*open(&asked.key(&row), &asked.context(), &record).unwrap(), plaintext);
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "values are at most 64 KiB")]
+    fn a_value_over_the_limit_is_not_sealed() {
+        let row = &rows("positives")[0];
+        Asked::of(&row["request"]).expect("a value").seal(row, &[0; LARGEST_VALUE + 1]);
+    }
+
+    /// No context can be given as bytes, so the nearest thing is asked for: what a lenient reader
+    /// of the malformed bytes would take them to mean.
+    #[test]
+    fn no_request_has_a_malformed_context() {
+        let whole = bytes(&rows("positives")[1]["ctx"]);
+        let cuts = (0..whole.len()).map(|length| (format!("cut to {length}"), whole[..length].to_vec()));
+        let published = rows("contexts").into_iter().map(|row| (row["id"].to_string(), bytes(&row["ctx"])));
+        let malformed: Vec<(String, Vec<u8>)> = published.chain(cuts).collect();
+        assert_eq!(malformed.len(), 57 + whole.len());
+        let mut understood = 0;
+        for (id, ctx) in malformed {
+            let Some(asked) = Asked::read(&ctx) else { continue };
+            let same = hash(&SHA512, &ctx) == asked.context().digest();
+            // A purpose is a constant of this program, so its type lets more through than the format.
+            assert_eq!(same, id == "\"ctx-purpose-not-ascii\"", "{id}");
+            understood += 1;
+        }
+        assert!(20 < understood, "the reader is lenient enough to mean something: {understood}");
+        for row in rows("positives").iter().filter(|row| Asked::of(&row["request"]).is_some()) {
+            let ctx = bytes(&row["ctx"]);
+            let asked = Asked::read(&ctx).expect("a well-formed context is a request");
+            assert_eq!(asked.context().digest(), hash(&SHA512, &ctx)[..], "{}", row["id"]);
+        }
+    }
+
+    /// What a vector asks for, typed.
+    struct Asked {
+        scope: KeyScope,
+        name: String,
+        version: u64,
+        kind: Kind,
+        purpose: String,
+        policy: [u8; 32],
+    }
+
+    impl Asked {
+        /// A vector's request, if it is one that can be made.
+        fn of(request: &Value) -> Option<Self> {
+            let text = |field: &str| request[field].as_str().expect("a text").to_owned();
+            Some(Self {
+                scope: scope(&bytes(&request["store"]), &text("environment"), request["space"].as_str())?,
+                name: text("name"),
+                version: request["version"].as_u64()?,
+                kind: kind(request["kind"].as_u64()?)?,
+                purpose: text("purpose"),
+                policy: hash(&SHA256, &bytes(&request["policy"])).try_into().ok()?,
+            })
+        }
+
+        /// What the fields of an encoded context mean, in whatever order, number and length they come.
+        fn read(ctx: &[u8]) -> Option<Self> {
+            let mut fields: [Option<&[u8]>; 10] = [None; 10];
+            let mut rest = ctx.get(8..)?;
+            while let Some((tag, after)) = rest.split_first() {
+                let Some((length, after)) = after.split_first_chunk::<4>() else { break };
+                let length = usize::try_from(u32::from_be_bytes(*length)).ok()?.min(after.len());
+                let (value, after) = after.split_at(length);
+                if let Some(field) = fields.get_mut(usize::from(*tag)) {
+                    field.get_or_insert(value);
+                }
+                rest = after;
+            }
+            let text = |tag: usize| fields[tag].and_then(|value| str::from_utf8(value).ok());
+            let number =
+                |tag: usize| Some(fields[tag]?.iter().fold(0, |all, byte| all << 8 | u64::from(*byte)));
+            Some(Self {
+                scope: scope(fields[1]?, text(2)?, text(4))?,
+                name: text(5)?.to_owned(),
+                version: number(6)?,
+                kind: kind(number(7)?)?,
+                purpose: text(8)?.to_owned(),
+                policy: fields[9]?.try_into().ok()?,
+            })
+        }
+
+        fn context(&self) -> Context<'_> {
+            Context {
+                scope: &self.scope,
+                name: &self.name,
+                version: self.version,
+                kind: self.kind,
+                purpose: &self.purpose,
+                policy: self.policy,
+            }
+        }
+
+        fn key(&self, row: &Value) -> ScopeKey {
+            let key = ScopeKey::from_bytes(&bytes(&row["key"]), &self.scope).expect("a key");
+            assert_eq!(key.id().0.as_slice(), bytes(&row["key_id"]), "{}", row["id"]);
+            key
+        }
+
+        fn seal(&self, row: &Value, plaintext: &[u8]) -> Vec<u8> {
+            let padding = match row["padded"].as_bool().expect("true or false") {
+                true => Padding::Blocks,
+                false => Padding::None,
+            };
+            let salt = bytes(&row["salt"]).try_into().expect("a salt has 32 bytes");
+            seal_with_salt(&self.key(row), &self.context(), plaintext, padding, salt)
+        }
+    }
+
+    fn scope(store: &[u8], environment: &str, space: Option<&str>) -> Option<KeyScope> {
+        let environment = environment.parse().ok()?;
+        let scope = match space {
+            None => Scope::Environment(environment),
+            Some(space) => Scope::Space(environment, space.parse().ok()?),
+        };
+        Some(KeyScope::of(StoreId(store.try_into().ok()?), &scope))
+    }
+
+    fn kind(number: u64) -> Option<Kind> {
+        let kinds = [Kind::Value, Kind::Tombstone, Kind::ScopeKey];
+        kinds.into_iter().find(|kind| *kind as u64 == number)
+    }
+
+    fn rows(section: &str) -> Vec<Value> {
+        let mut file: Value = serde_json::from_str(VECTORS).expect("the vectors are JSON");
+        match file[section].take() {
+            Value::Array(rows) => rows,
+            _ => panic!("no section {section}"),
+        }
+    }
+
+    fn bytes(hex: &Value) -> Vec<u8> {
+        let digits = hex.as_str().expect("bytes are written as text").as_bytes().chunks(2);
+        digits.map(|pair| u8::from_str_radix(str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
+    }
+
+    fn hash(algorithm: &'static Algorithm, bytes: &[u8]) -> Vec<u8> {
+        digest(algorithm, bytes).as_ref().to_vec()
+    }
+}
