@@ -10,6 +10,8 @@
 
 pub mod audit;
 mod clock;
+#[cfg(feature = "contract")]
+pub mod contract;
 mod host;
 mod id;
 pub mod keys;

@@ -1,0 +1,165 @@
+//! Checks of what keeps writers from overwriting each other, and names from looking alike.
+
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+
+use super::fixture::{
+    STALE, changes, conflict, existing, head, key, make_scopes, name, names, new_row, next_version, row,
+    scope, write,
+};
+use crate::row::{Change, RowHead, VersionChange};
+use crate::store::{Batch, Names, Store, StoreError};
+
+pub(super) async fn a_write_must_name_the_revision_that_it_saw(store: &dyn Store) {
+    make_scopes(store, &["dev", "dev/sp_1"]).await;
+    write(store, new_row("dev", "TOKEN")).await.expect("it is new");
+    let seen = existing(store, "dev", "TOKEN").await;
+    write(store, next_version(&seen)).await.expect("nobody came between");
+    let before = existing(store, "dev", "TOKEN").await;
+    for (expected, scope_text, why) in [
+        (None, "dev", "there is a row"),
+        (Some(seen.revision), "dev", "somebody changed it since"),
+        (Some(STALE), "dev", "it never had that revision"),
+        (Some(seen.revision), "dev/sp_1", "there is no row"),
+    ] {
+        for versions in [VersionChange::Keep, VersionChange::Revoke(1), VersionChange::DestroyAll] {
+            let change = Change { expected, versions, ..new_row(scope_text, "TOKEN") };
+            assert_eq!(write(store, change).await, Err(conflict(scope_text, "TOKEN")), "{why}");
+        }
+    }
+    assert_eq!(existing(store, "dev", "TOKEN").await, before, "nothing changed");
+    assert_eq!(row(store, "dev/sp_1", "TOKEN").await, None);
+}
+
+pub(super) async fn every_change_gives_the_row_a_new_revision(store: &dyn Store) {
+    make_scopes(store, &["dev"]).await;
+    write(store, new_row("dev", "TOKEN")).await.expect("it is new");
+    let mut revisions = Vec::new();
+    for _ in 0..3 {
+        let row = existing(store, "dev", "TOKEN").await;
+        revisions.push(row.revision);
+        let same = Change {
+            expected: Some(row.revision),
+            head: row.head,
+            versions: VersionChange::Keep,
+            ..new_row("dev", "TOKEN")
+        };
+        write(store, same).await.expect("nobody came between");
+    }
+    assert!(revisions.is_sorted_by(|earlier, later| earlier < later), "{revisions:?}");
+}
+
+pub(super) async fn of_sixteen_racing_writers_one_wins(store: &dyn Store) {
+    make_scopes(store, &["dev"]).await;
+    for round in 1..=4 {
+        let seen = row(store, "dev", "TOKEN").await;
+        let racing = (0..16).map(|writer| {
+            let mut change = seen.as_ref().map_or_else(|| new_row("dev", "TOKEN"), next_version);
+            change.head = RowHead { updated_by: format!("writer {writer}"), ..head(round) };
+            async move { (writer, write(store, change).await) }
+        });
+        let (won, lost): (Vec<_>, Vec<_>) =
+            join_all(racing).await.into_iter().partition(|(_, result)| result.is_ok());
+        assert_eq!(won.len(), 1, "{won:?}");
+        assert!(lost.iter().all(|(_, result)| *result == Err(conflict("dev", "TOKEN"))), "{lost:?}");
+        let winner = format!("writer {}", won[0].0);
+        assert_eq!(existing(store, "dev", "TOKEN").await.head.updated_by, winner);
+    }
+    let history = store.history(&scope("dev"), &name("TOKEN")).await.expect("readable").expect("there");
+    assert_eq!(history.versions.len(), 4);
+}
+
+pub(super) async fn racing_writers_of_different_names_all_win(store: &dyn Store) {
+    make_scopes(store, &["dev"]).await;
+    let racing = (0..16).map(|writer| async move {
+        let name_text = format!("NAME_{writer:02}");
+        (write(store, new_row("dev", &name_text)).await, name_text)
+    });
+    let (results, expected): (Vec<_>, Vec<_>) = join_all(racing).await.into_iter().unzip();
+    assert!(results.iter().all(Result::is_ok), "{results:?}");
+    assert_eq!(names(store, "dev").await, expected);
+}
+
+pub(super) async fn a_batch_is_applied_whole_or_not_at_all(store: &dyn Store) {
+    make_scopes(store, &["dev", "dev/sp_1"]).await;
+    write(store, new_row("dev", "TOKEN")).await.expect("it is new");
+    let before = existing(store, "dev", "TOKEN").await;
+    let unknown = new_row("stage", "FOURTH");
+    let stale = Change { expected: Some(STALE), ..new_row("dev", "FOURTH") };
+    let look_alike = new_row("dev", "token");
+    for last in [unknown, stale, look_alike] {
+        let batch = Batch {
+            keys: vec![(scope("dev"), key(1, 1))],
+            changes: vec![
+                new_row("dev/sp_1", "SECOND"),
+                next_version(&before),
+                new_row("dev", "THIRD"),
+                last,
+            ],
+        };
+        store.write(batch).await.expect_err("the last change is refused");
+        assert_eq!(names(store, "dev").await, ["TOKEN"]);
+        assert_eq!(names(store, "dev/sp_1").await, [""; 0]);
+        assert_eq!(existing(store, "dev", "TOKEN").await, before);
+        let chain = store.chain(&scope("dev").chain(), Names::All).await.expect("readable");
+        assert_eq!(chain.scopes[0].keys, []);
+    }
+    let batch = Batch {
+        keys: vec![(scope("dev"), key(1, 1))],
+        changes: vec![new_row("dev/sp_1", "SECOND"), next_version(&before), new_row("dev", "THIRD")],
+    };
+    store.write(batch).await.expect("all of it is right");
+    assert_eq!(names(store, "dev").await, ["THIRD", "TOKEN"]);
+    assert_eq!(names(store, "dev/sp_1").await, ["SECOND"]);
+    assert_eq!(existing(store, "dev", "TOKEN").await.head.current, 2);
+}
+
+pub(super) async fn a_full_batch_is_applied(store: &dyn Store) {
+    make_scopes(store, &["dev"]).await;
+    let count = store.batch_limit().min(200);
+    let all = (0..count).map(|number| new_row("dev", &format!("NAME_{number:03}"))).collect();
+    store.write(changes(all)).await.expect("they are new");
+    assert_eq!(names(store, "dev").await.len(), count);
+}
+
+pub(super) async fn look_alikes_in_one_chain_are_refused(fresh: &dyn Fn() -> Arc<dyn Store>) {
+    for (first, first_name, second, second_name, refused) in [
+        ("dev", "SLACK_TOKEN", "dev", "slack_token", true),
+        ("dev", "SLACK_TOKEN", "dev/sp_1", "Slack_Token", true),
+        ("dev/sp_1", "SLACK_TOKEN", "dev", "slack_TOKEN", true),
+        ("dev/sp_1", "SLACK_TOKEN", "dev/sp_1", "slack_token", true),
+        ("dev", "Straße", "dev/sp_1", "STRASSE", true),
+        ("dev", "ﬁle", "dev", "FILE", true),
+        ("dev", "SLACK_TOKEN", "dev/sp_1", "SLACK_TOKEN", false),
+        ("dev/sp_1", "SLACK_TOKEN", "dev", "SLACK_TOKEN", false),
+        ("dev/sp_1", "SLACK_TOKEN", "dev/sp_2", "slack_token", false),
+        ("dev", "SLACK_TOKEN", "prod", "slack_token", false),
+        ("dev", "SLACK_TOKEN", "prod/sp_1", "slack_token", false),
+        ("prod/sp_1", "SLACK_TOKEN", "dev", "slack_token", false),
+        ("dev", "SLACK_TOKEN", "dev/sp_1", "SLACK-TOKEN", false),
+    ] {
+        let store = fresh();
+        make_scopes(&*store, &["dev", "dev/sp_1", "dev/sp_2", "prod", "prod/sp_1"]).await;
+        write(&*store, new_row(first, first_name)).await.expect("it is new");
+        let refusal = StoreError::LookAlike {
+            name: name(second_name),
+            existing: name(first_name),
+            scope: scope(first),
+        };
+        let expected = if refused { Err(refusal) } else { Ok(()) };
+        let case = format!("{first} {first_name}, then {second} {second_name}");
+        assert_eq!(write(&*store, new_row(second, second_name)).await, expected, "{case}");
+        let next = next_version(&existing(&*store, first, first_name).await);
+        assert_eq!(write(&*store, next).await, Ok(()), "{case}: the first can still be changed");
+    }
+}
+
+pub(super) async fn look_alikes_in_one_batch_are_refused(store: &dyn Store) {
+    make_scopes(store, &["dev", "dev/sp_1"]).await;
+    let batch = changes(vec![new_row("dev/sp_1", "TOKEN"), new_row("dev", "token")]);
+    let refusal =
+        StoreError::LookAlike { name: name("token"), existing: name("TOKEN"), scope: scope("dev/sp_1") };
+    assert_eq!(store.write(batch).await, Err(refusal));
+    assert_eq!(names(store, "dev/sp_1").await, [""; 0]);
+}
