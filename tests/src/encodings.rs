@@ -40,6 +40,7 @@ pub fn encodings(value: &str) -> Vec<Encoding> {
         text("upper-case hexadecimal", hex(|byte| format!("{byte:02X}"))),
         text("percent", percent.clone()),
         text("percent twice", percent.replace('%', "%25")),
+        text("a form's field", percent.replace('~', "%7E").replace("%20", "+")),
         text("a JSON string", json_escape(value)),
         text("HTML", html_escape(value)),
         wide("UTF-16, little end first", u16::to_le_bytes),

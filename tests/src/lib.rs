@@ -4,5 +4,6 @@ pub mod certificates;
 pub mod child;
 pub mod encodings;
 pub mod network;
+pub mod programs;
 pub mod servers;
 pub mod world;

@@ -139,6 +139,27 @@ impl Server {
         Self::start(address, "http", None, Arc::new(script)).await
     }
 
+    /// A server that doesn't wait for a request: it answers to the first bytes that come.
+    pub async fn blunt(answer: Answer) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
+        let address = listener.local_addr().expect("a bound socket has an address");
+        let seen = Arc::new(Seen::default());
+        let counted = seen.clone();
+        let running = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                counted.connections.fetch_add(1, Ordering::SeqCst);
+                let _open = Open::new(&counted);
+                let mut stream = Recording { stream, seen: counted.clone() };
+                if stream.read(&mut [0; 4096]).await.is_ok() && stream.write_all(&answer.bytes).await.is_ok()
+                {
+                    let _ = stream.shutdown().await;
+                    while stream.read(&mut [0; 4096]).await.is_ok_and(|read| read != 0) {}
+                }
+            }
+        });
+        Self { address, scheme: "http", seen, running }
+    }
+
     /// An HTTPS server for `localhost`.
     pub async fn tls(
         authority: &Authority,

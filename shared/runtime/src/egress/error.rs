@@ -54,9 +54,9 @@ pub enum EgressError {
         /// What failed: name, tcp, tls.
         problem: &'static str,
     },
-    /// The request was sent and no answer came: it may have been carried out.
+    /// The request was sent and no answer came that could be read: it may have been carried out.
     #[error(
-        "{method} {host}: no answer in time; it may have been carried out, so it isn't repeated without an idempotency key"
+        "{method} {host}: no answer that can be read; it may have been carried out, so it isn't repeated"
     )]
     Ambiguous {
         /// The method.

@@ -21,6 +21,9 @@ use super::transport::OutOfReach;
 /// The longest that one request may take when the deadline is far away.
 const LONGEST: Duration = Duration::from_secs(60);
 
+/// How long before its handler a request ends at most.
+const LONGEST_HEARING: Duration = Duration::from_millis(250);
+
 /// Why a row of audit says that an address was refused.
 const ADDRESS: &str = "address_not_allowed";
 
@@ -55,7 +58,7 @@ pub(super) async fn send(request: &Request<'_>) -> Result<Response, EgressError>
         injections: &request.injections,
         with_body: true,
     };
-    let deadline = request.http.attempt.deadline.min(Instant::now() + LONGEST);
+    let deadline = end_by(request.http.attempt.deadline);
     let mut redirects = request.redirects;
     loop {
         let answer = attempts(request, &hop, deadline).await?;
@@ -75,6 +78,15 @@ pub(super) async fn send(request: &Request<'_>) -> Result<Response, EgressError>
             }
         }
     }
+}
+
+/// A request ends a little before its handler has to, which so hears how it ended: whether it may
+/// have been carried out, above all.
+fn end_by(deadline: Instant) -> Instant {
+    let now = Instant::now();
+    let left = deadline.saturating_duration_since(now);
+    let hearing = LONGEST_HEARING.min(left / 10);
+    now + LONGEST.min(left - hearing)
 }
 
 async fn attempts(
