@@ -5,15 +5,10 @@
 
 use std::sync::Arc;
 
-use undertone::slack::{SLACK_API, Slack};
+use undertone::slack::Slack;
 use undertone::{Event, Listener, Result, filter};
 
-/// The listener, over Slack itself.
-pub fn listener() -> Listener {
-    listener_at(SLACK_API)
-}
-
-/// The listener, over anything that behaves like Slack.
+/// The listener, over Slack's API or anything that behaves like it.
 pub fn listener_at(slack_api: &str) -> Listener {
     let api: Arc<str> = slack_api.into();
     let notify_api = api.clone();
@@ -21,7 +16,9 @@ pub fn listener_at(slack_api: &str) -> Listener {
         .uses("SLACK_TOKEN")
         .uses("SLACK_CHANNEL")
         .on("job:completed", move |event| job_completed(event, api.clone()))
-        .on_where("job:ready", filter! { "payload.job": "space:notify" }, move |event| notify(event, notify_api.clone()))
+        .on_where("job:ready", filter! { "payload.job": "space:notify" }, move |event| {
+            notify(event, notify_api.clone())
+        })
 }
 
 /// A job is done: says which, and how it ended.

@@ -87,6 +87,11 @@ impl Listener {
         }
     }
 
+    /// The slug, as it was given.
+    pub fn slug(&self) -> &str {
+        &self.slug
+    }
+
     /// Declares a secret. One that isn't declared is refused whatever the store holds.
     pub fn uses(mut self, secret: impl Into<Uses>) -> Self {
         let Uses { name, hosts } = secret.into();

@@ -28,20 +28,18 @@ mod harden;
 pub mod local;
 mod logging;
 
-pub use undertone_core::{
-    Mode, ResolveError, Secret, SecretName, UseError,
-};
-pub use undertone_runtime::matching;
-pub use undertone_runtime::{
-    EgressError, Error, Event, EventData, EventError, Failure, FailureKind, Handler, Http, IntoReply, Json,
-    Listener, ListenerError, Outcome, Ports, Report, Request, Response, Result, Runtime, RuntimeError, Uses,
-    filter, slack,
-};
 #[cfg(feature = "local")]
 pub use harden::harden;
 #[cfg(feature = "local")]
 pub use local::RunError;
 pub use logging::init_logging;
+pub use undertone_core::{Mode, ResolveError, Secret, SecretName, UseError};
+pub use undertone_runtime::matching;
+pub use undertone_runtime::{
+    EgressError, Error, Event, EventData, EventError, Failure, FailureKind, Handler, Http, IntoReply, Json,
+    LARGEST_EVENT, Listener, ListenerError, Outcome, Ports, Report, Request, Response, Result, Runtime,
+    RuntimeError, Uses, filter, slack,
+};
 
 /// Runs a listener until it is told to stop: on this machine, over the home in `$UNDERTONE_HOME`.
 ///

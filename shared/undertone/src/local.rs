@@ -74,8 +74,10 @@ pub fn runtime(listener: Listener, home: &Home) -> Result<Runtime, RuntimeError>
         audit: home.audit(),
         clock: Arc::new(SystemClock::default()),
     };
-    let agents = home.settings().agents.clone();
-    Runtime::new(listener, ports, agents, Freshness::default())
+    let mut agents = home.settings().agents.iter();
+    let granted = agents.find(|(agent, _)| agent.as_str() == listener.slug());
+    let granted = granted.map(|(_, scopes)| scopes.clone()).unwrap_or_default();
+    Runtime::new(listener, ports, granted, Freshness::default())
 }
 
 pub(crate) async fn run(listener: Listener) -> Result<(), RunError> {
@@ -90,7 +92,9 @@ pub(crate) async fn run(listener: Listener) -> Result<(), RunError> {
 
 /// A service has nobody to ask.
 fn no_passphrase() -> io::Result<zeroize::Zeroizing<String>> {
-    Err(io::Error::other("a listener has nobody to ask for a passphrase: use a key file or a systemd credential"))
+    Err(io::Error::other(
+        "a listener has nobody to ask for a passphrase: use a key file or a systemd credential",
+    ))
 }
 
 /// Where the sockets of running listeners are.
@@ -175,7 +179,9 @@ async fn handle(runtime: &Runtime, bytes: &[u8]) -> Value {
     };
     match runtime.dispatch(&event, BUDGET).await {
         Ok(report) => report_json(&report, runtime.agent()),
-        Err(error) => json!({ "agent": runtime.agent().as_str(), "event": event.id(), "error": error.to_string(), "retry": error.is_retryable() }),
+        Err(error) => {
+            json!({ "agent": runtime.agent().as_str(), "event": event.id(), "error": error.to_string(), "retry": error.is_retryable() })
+        }
     }
 }
 
