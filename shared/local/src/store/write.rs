@@ -19,6 +19,9 @@ pub(super) fn batch(connection: &mut Connection, seals: &Seals, batch: Batch) ->
     let destroys = batch.changes.iter().any(|change| matches!(change.versions, VersionChange::DestroyAll));
     commit(connection, seals, |writing| {
         let mut touched = BTreeMap::new();
+        for made in &batch.spaces {
+            writing.add_space(made)?;
+        }
         for (scope, key) in &batch.keys {
             writing.touch(&mut touched, scope)?;
             writing.add_key(scope, key)?;
@@ -63,19 +66,7 @@ pub(super) fn create_environment(
 
 /// Makes a Space.
 pub(super) fn create_space(connection: &mut Connection, seals: &Seals, made: &Space) -> Result<(), Fault> {
-    commit(connection, seals, |writing| {
-        writing.environment(&made.environment)?;
-        let (environment, id) = (made.environment.as_str(), made.id.as_str());
-        let mac = seals.space(made, 0).mac();
-        let added = writing
-            .transaction
-            .prepare_cached("INSERT OR IGNORE INTO spaces VALUES (?1, ?2, ?3, 0, ?4)")?
-            .execute(params![environment, id, made.created_at.to_string(), mac])?;
-        match added {
-            0 => Err(StoreError::Exists(Scope::Space(made.environment.clone(), made.id.clone())).into()),
-            _ => Ok(()),
-        }
-    })
+    commit(connection, seals, |writing| writing.add_space(made))
 }
 
 /// Writes the first epoch, when the store is made.
@@ -115,6 +106,20 @@ impl Moment<'_> {
         let mut statement = self.transaction.prepare_cached("UPDATE epoch SET value = ?1, mac = ?2")?;
         statement.execute(params![next.0, self.seals.epoch(next).mac()])?;
         Ok(())
+    }
+
+    fn add_space(self, made: &Space) -> Result<(), Fault> {
+        self.environment(&made.environment)?;
+        let (environment, id) = (made.environment.as_str(), made.id.as_str());
+        let mac = self.seals.space(made, 0).mac();
+        let added = self
+            .transaction
+            .prepare_cached("INSERT OR IGNORE INTO spaces VALUES (?1, ?2, ?3, 0, ?4)")?
+            .execute(params![environment, id, made.created_at.to_string(), mac])?;
+        match added {
+            0 => Err(StoreError::Exists(Scope::Space(made.environment.clone(), made.id.clone())).into()),
+            _ => Ok(()),
+        }
     }
 
     /// The scope, which must be known; read once per batch.
