@@ -219,6 +219,7 @@ async fn an_address_that_is_refused_leaves_a_row_of_audit() {
         let rows = world.rows_in_short().await;
         assert_eq!(rows[before..].last().map(String::as_str), Some(want), "{at} {url}");
         let row = world.rows().await.pop().unwrap();
+        assert_eq!(row["asked_in"]["environment"], at, "{url}");
         assert_eq!((row["sink"].as_str(), row["method"].as_str()), (Some("bearer"), Some("POST")), "{url}");
     }
 }
