@@ -6,9 +6,8 @@ use std::fs::{self, Permissions};
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
-use std::process::Command;
 
-use support::{Place, make_scopes, open, set, text};
+use support::{GIVEN_HOME, Place, elsewhere, given_home, make_scopes, open, set, text};
 use undertone_local::{Argon2Params, Home, KeyProblem, KeySource, Level, LocalError, NewKey};
 use zeroize::Zeroizing;
 
@@ -227,20 +226,13 @@ fn a_passphrase_opens_its_home_and_no_other_does() {
     assert!(matches!(refused, Err(LocalError::Settings { .. })), "{refused:?}");
 }
 
-/// Runs one test of this file in a process of its own.
-fn elsewhere(test: &str, variables: &[(&str, &Path)]) -> bool {
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", test, "--ignored", "--test-threads=1"]).envs(variables.iter().copied());
-    command.output().unwrap().status.success()
-}
-
 #[test]
 fn a_systemd_credential_opens_its_home() {
     let place = Place::empty();
     fs::write(place.path().join("undertone"), [0xa7; 32]).unwrap();
     let (home, credentials) = (place.home(), place.path().to_owned());
-    let variables = [("CREDENTIALS_DIRECTORY", &*credentials), ("UNDERTONE_TEST_HOME", &*home)];
-    assert!(elsewhere("with_a_credential", &variables));
+    let variables = [("CREDENTIALS_DIRECTORY", &*credentials), (GIVEN_HOME, &*home)];
+    assert!(elsewhere("with_a_credential", &variables).output().unwrap().status.success());
     match place.open() {
         Err(LocalError::MissingKey { place, problem: KeyProblem::NoCredentials, .. }) => {
             assert!(place.contains("`undertone`"), "{place}");
@@ -252,9 +244,9 @@ fn a_systemd_credential_opens_its_home() {
 #[test]
 #[ignore = "started by another test, with credentials"]
 fn with_a_credential() {
-    let dir = std::env::var_os("UNDERTONE_TEST_HOME").unwrap();
-    let home = Home::init(Path::new(&dir), NewKey::Credential { name: "undertone".to_owned() }).unwrap();
+    let dir = given_home();
+    let home = Home::init(&dir, NewKey::Credential { name: "undertone".to_owned() }).unwrap();
     make_scopes(&home);
     drop(home);
-    assert!(open(Path::new(&dir)).is_ok());
+    assert!(open(&dir).is_ok());
 }

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use undertone_core::audit::Actor;
 use undertone_core::keys::unwrap_checked;
 use undertone_core::record::{self, Context, Kind, RecordError};
-use undertone_core::vault::{SetRequest, Vault};
+use undertone_core::vault::{SetRequest, Spelling, Vault};
 use undertone_core::{
     Body, Environment, KeyScope, Mode, Names, Row, Scope, SecretName, SecretValue, Space, StoreError,
     SystemClock,
@@ -100,6 +100,13 @@ pub fn vault(home: &Home) -> Vault {
 pub fn set(home: &Home, scope_text: &str, name_text: &str, value: &str) {
     let value = SecretValue::new(value.as_bytes().to_vec()).unwrap();
     block_on(vault(home).set(&scope(scope_text), SetRequest::new(name(name_text), value))).unwrap();
+}
+
+/// Sets a value under a name that isn't canonical.
+pub fn set_any(home: &Home, scope_text: &str, name_text: &str, value: &str) {
+    let value = SecretValue::new(value.as_bytes().to_vec()).unwrap();
+    let request = SetRequest { spelling: Spelling::Any, ..SetRequest::new(name(name_text), value) };
+    block_on(vault(home).set(&scope(scope_text), request)).unwrap();
 }
 
 /// The scope's own row.
@@ -191,3 +198,18 @@ impl Attacker {
         }
     }
 }
+
+/// Runs an ignored test of the calling file in a process of its own.
+pub fn elsewhere(test: &str, variables: &[(&str, &Path)]) -> std::process::Command {
+    let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", test, "--ignored", "--test-threads=1", "--nocapture"]);
+    command.envs(variables.iter().copied());
+    command
+}
+
+/// The home that [`elsewhere`]'s process works with.
+pub fn given_home() -> PathBuf {
+    std::env::var_os(GIVEN_HOME).expect("started by another test").into()
+}
+
+pub const GIVEN_HOME: &str = "UNDERTONE_TEST_HOME";
