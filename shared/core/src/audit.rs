@@ -108,8 +108,10 @@ pub struct AuditEntry {
     pub actor: Actor,
     /// What.
     pub action: Action,
-    /// Where.
+    /// Where: the scope that owns what it is about.
     pub scope: Option<Scope>,
+    /// For a use, a reveal or a lookup: the scope of the event that asked, which may inherit.
+    pub asked_in: Option<Scope>,
     /// To which name.
     pub name: Option<SecretName>,
     /// To which version.

@@ -95,6 +95,16 @@ impl State {
         Ok(())
     }
 
+    fn add_space(&mut self, space: Space) -> Result<(), StoreError> {
+        self.check_scope(&Scope::Environment(space.environment.clone()))?;
+        let key = (space.environment.clone(), space.id.clone());
+        if self.spaces.contains_key(&key) {
+            return Err(StoreError::Exists(Scope::Space(key.0, key.1)));
+        }
+        self.spaces.insert(key, space);
+        Ok(())
+    }
+
     fn apply(&mut self, change: Change) -> Result<(), StoreError> {
         self.check_scope(&change.scope)?;
         let rows = self.rows.get(&change.scope);
@@ -175,6 +185,9 @@ impl Store for MemoryStore {
     async fn write(&self, batch: Batch) -> Result<(), StoreError> {
         let mut state = self.usable()?;
         let mut next = state.clone();
+        for space in batch.spaces {
+            next.add_space(space)?;
+        }
         for (scope, key) in batch.keys {
             next.check_scope(&scope)?;
             let keys = next.keys.entry(scope).or_default();
@@ -202,12 +215,7 @@ impl Store for MemoryStore {
 
     async fn create_space(&self, space: Space) -> Result<(), StoreError> {
         let mut state = self.usable()?;
-        state.check_scope(&Scope::Environment(space.environment.clone()))?;
-        let key = (space.environment.clone(), space.id.clone());
-        if state.spaces.contains_key(&key) {
-            return Err(StoreError::Exists(Scope::Space(key.0, key.1)));
-        }
-        state.spaces.insert(key, space);
+        state.add_space(space)?;
         state.epoch += 1;
         Ok(())
     }

@@ -85,7 +85,8 @@ impl Execution {
             at: self.resolver.clock().now(),
             actor: self.actor.clone(),
             action: Action::Resolve,
-            scope: Some(chain.nearest()),
+            scope: None,
+            asked_in: Some(chain.nearest()),
             name: name.parse().ok(),
             version: None,
             destination: None,
@@ -141,6 +142,11 @@ impl Secret {
         &self.resolved.scope
     }
 
+    /// The scope of the event that asked.
+    pub fn asked_in(&self) -> &Scope {
+        &self.resolved.asked_in
+    }
+
     /// Hands the value to code. Every row of the chain must allow it, and it is audited with the reason.
     ///
     /// # Errors
@@ -162,7 +168,7 @@ impl Secret {
         let confirmed = self.execution.resolver.confirm(&self.resolved).await;
         if let Err(error) = &confirmed {
             let (execution, name) = (&self.execution, self.resolved.name.as_str());
-            execution.record_refusal(&self.resolved.scope.chain(), name, error).await?;
+            execution.record_refusal(&self.resolved.asked_in.chain(), name, error).await?;
         }
         Ok(confirmed?)
     }
@@ -188,6 +194,7 @@ impl Secret {
             actor: self.execution.actor.clone(),
             action,
             scope: Some(self.resolved.scope.clone()),
+            asked_in: Some(self.resolved.asked_in.clone()),
             name: Some(self.resolved.name.clone()),
             version: Some(self.resolved.version),
             destination: None,

@@ -73,6 +73,8 @@ pub struct Space {
 /// Changes that happen together or not at all.
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
+    /// New Spaces, made before anything else in the batch.
+    pub spaces: Vec<Space>,
     /// New scope keys, each with its scope. The same key twice is the same key.
     pub keys: Vec<(Scope, WrappedKey)>,
     /// Changes of rows.

@@ -5,18 +5,24 @@
 use std::sync::Arc;
 
 use undertone_core::audit::{Action, Actor, AuditEntry, Outcome};
-use undertone_core::{AuditError, AuditLog, Clock, Destination, Secret, Sink};
+use undertone_core::{AuditError, AuditLog, Clock, Destination, Scope, Secret, Sink};
 
 /// Where the rows of one attempt go, and in whose name.
 pub(crate) struct Ledger {
     actor: Actor,
+    asked_in: Option<Scope>,
     audit: Arc<dyn AuditLog>,
     clock: Arc<dyn Clock>,
 }
 
 impl Ledger {
-    pub(crate) fn new(actor: Actor, audit: Arc<dyn AuditLog>, clock: Arc<dyn Clock>) -> Self {
-        Self { actor, audit, clock }
+    pub(crate) fn new(
+        actor: Actor,
+        asked_in: Option<Scope>,
+        audit: Arc<dyn AuditLog>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self { actor, asked_in, audit, clock }
     }
 
     /// One row per use of a request that didn't leave. A request without secrets has none.
@@ -34,6 +40,7 @@ impl Ledger {
             actor: self.actor.clone(),
             action: Action::Use,
             scope: Some(secret.scope().clone()),
+            asked_in: self.asked_in.clone(),
             name: Some(secret.name().clone()),
             version: Some(secret.version()),
             destination: Some((*sink, to.clone())),

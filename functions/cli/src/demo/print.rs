@@ -52,7 +52,7 @@ pub(crate) fn text(story: &Story) -> String {
 
 fn trail_line(row: &Value) -> String {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let space = match row["scope"]["space"].as_str() {
+    let space = match row["asked_in"]["space"].as_str() {
         Some(space) => format!("demo/{space}"),
         None => "demo".to_owned(),
     };

@@ -24,6 +24,7 @@ fn entry(version: u64) -> AuditEntry {
         actor: Actor::Operator("o'neil \"ä\" 🦀".into()),
         action: Action::Set,
         scope: Some(scope("dev/sp_1")),
+        asked_in: None,
         name: Some(name("SLACK TOKEN")),
         version: Some(version),
         destination: None,

@@ -90,6 +90,7 @@ pub(super) async fn a_batch_is_applied_whole_or_not_at_all(store: &dyn Store) {
     let look_alike = new_row("dev", "token");
     for last in [unknown, stale, look_alike] {
         let batch = Batch {
+            spaces: Vec::new(),
             keys: vec![(scope("dev"), key(1, 1))],
             changes: vec![
                 new_row("dev/sp_1", "SECOND"),
@@ -106,6 +107,7 @@ pub(super) async fn a_batch_is_applied_whole_or_not_at_all(store: &dyn Store) {
         assert_eq!(chain.scopes[0].keys, []);
     }
     let batch = Batch {
+        spaces: Vec::new(),
         keys: vec![(scope("dev"), key(1, 1))],
         changes: vec![new_row("dev/sp_1", "SECOND"), next_version(&before), new_row("dev", "THIRD")],
     };

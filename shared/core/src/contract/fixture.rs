@@ -99,7 +99,7 @@ pub(super) fn next_version(row: &Row) -> Change {
 }
 
 pub(super) fn changes(changes: Vec<Change>) -> Batch {
-    Batch { keys: Vec::new(), changes }
+    Batch { spaces: Vec::new(), keys: Vec::new(), changes }
 }
 
 pub(super) async fn write(store: &dyn Store, change: Change) -> Result<(), StoreError> {

@@ -148,7 +148,7 @@ impl IndexBuilder {
         let length = form.len();
         let power = self.keys.point.power(length);
         // Long forms, which have a choice, leave room for short ones, which have none.
-        for most in [MOST_SHAPES / 4, MOST_SHAPES] {
+        for most in 2..=MOST_SHAPES {
             for offset in (rarest..=last).chain(0..rarest) {
                 if self.anchor(form, offset).add(Shape { offset, length, power }, most) {
                     self.lookback = self.lookback.max(offset + MOST_BEFORE);
@@ -305,10 +305,12 @@ mod tests {
 
     #[test]
     fn long_forms_leave_room_for_short_ones() {
-        let forms: Vec<String> =
-            (0..40).rev().map(|more| "x7Gq93Zp".to_owned() + &"Lm".repeat(more)).collect();
-        let forms: Vec<&[u8]> = forms.iter().map(String::as_bytes).collect();
-        assert!(index(&forms).anchors.values().all(|anchor| anchor.unseen.is_none()));
+        let whole = b"x7Gq93Zpabcdefghijklmnopqrstuvwxyz-ABCDEFGH";
+        let ends = (8..=whole.len()).rev().map(|length| &whole[..length]);
+        let beginnings = (0..=whole.len() - 8).map(|start| &whole[start..]);
+        for forms in [ends.collect::<Vec<_>>(), beginnings.collect()] {
+            assert!(index(&forms).anchors.values().all(|anchor| anchor.unseen.is_none()));
+        }
     }
 
     #[test]

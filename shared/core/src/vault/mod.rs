@@ -4,6 +4,7 @@
 //! one. The row of audit is durable before the change; if the change then fails, a second row
 //! says so.
 
+mod import;
 mod request;
 mod seal;
 mod verbs;
@@ -11,7 +12,8 @@ mod verbs;
 use std::sync::Arc;
 
 pub use request::{
-    EmptyValue, Expected, ImportItem, Outcome as PlanOutcome, PlanRow, Replace, SetRequest, Spelling,
+    EmptyValue, Expected, ImportItem, ImportPart, Makes, Outcome as PlanOutcome, PlanRow, Replace,
+    SetRequest, Spelling,
 };
 pub use verbs::Written;
 
@@ -197,6 +199,7 @@ impl Vault {
             actor: self.actor.clone(),
             action,
             scope: Some(scope.clone()),
+            asked_in: None,
             name: None,
             version: None,
             destination: None,

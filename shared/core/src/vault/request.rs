@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use crate::name::SecretName;
 use crate::row::Revision;
 use crate::rules::Rules;
+use crate::scope::Scope;
 use crate::value::SecretValue;
 
 /// Which names may be made.
@@ -88,6 +89,25 @@ pub struct ImportItem {
     pub name: SecretName,
     /// The value.
     pub value: SecretValue,
+}
+
+/// One scope of an import.
+pub struct ImportPart {
+    /// Whose values they are.
+    pub scope: Scope,
+    /// Whether the scope is there.
+    pub makes: Makes,
+    /// The values.
+    pub items: Vec<ImportItem>,
+}
+
+/// What an import makes before it sets values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Makes {
+    /// Nothing: the scope is there.
+    Nothing,
+    /// The Space.
+    Space,
 }
 
 /// What an import would do with one name.

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::request::{EmptyValue, Expected, ImportItem, Outcome, PlanRow, Replace, SetRequest, Spelling};
+use super::request::{EmptyValue, Expected, SetRequest, Spelling};
 use super::{Vault, VaultError};
 use crate::audit::{Action, AuditEntry};
 use crate::id::SecretId;
 use crate::keys::WrappedKey;
 use crate::name::SecretName;
 use crate::record::{Context, KeyScope, Kind, Padding, ScopeKey, seal};
-use crate::resolve::{Explanation, State, explain};
+use crate::resolve::{Explanation, explain};
 use crate::row::{Body, Change, History, Row, RowHead, Standing, Version, VersionChange};
 use crate::rules::Rules;
 use crate::scope::Scope;
@@ -181,94 +181,7 @@ impl Vault {
         history.ok_or_else(|| VaultError::NoRow { scope: scope.clone(), name: name.clone() })
     }
 
-    /// What an import would do. Writes nothing.
-    pub async fn plan_import(
-        &self,
-        scope: &Scope,
-        names: &[SecretName],
-        spelling: Spelling,
-        replace: Replace,
-    ) -> Result<Vec<PlanRow>, VaultError> {
-        let rows = self.rows(scope, Names::All).await?;
-        Ok(names
-            .iter()
-            .map(|name| PlanRow {
-                name: name.clone(),
-                outcome: self.plan(&rows, scope, name, spelling, replace),
-            })
-            .collect())
-    }
-
-    fn plan(
-        &self,
-        rows: &ChainRows,
-        scope: &Scope,
-        name: &SecretName,
-        spelling: Spelling,
-        replace: Replace,
-    ) -> Outcome {
-        if let Err(error) = self.check_name(name, spelling) {
-            return Outcome::Conflict(error.to_string());
-        }
-        let present = rows.scopes.iter().flat_map(|scope| &scope.rows);
-        if let Some(row) = present.clone().find(|row| row.name != *name && row.name.folded() == name.folded())
-        {
-            return Outcome::Conflict(format!("looks like `{}`, which exists in {}", row.name, row.scope));
-        }
-        let active = |row: &&Row| row.name == *name && row.head.standing == Standing::Active;
-        let locked_above = present.clone().filter(active).any(|row| row.scope != *scope && row.head.locked);
-        if locked_above {
-            return Outcome::Conflict("locked in the Environment: it would never win".to_owned());
-        }
-        let own = present.clone().filter(active).any(|row| row.scope == *scope);
-        match (own, replace) {
-            (true, Replace::Keep) => Outcome::Skip,
-            (true, Replace::Replace) => Outcome::Replace,
-            (false, _) if explain(rows, &scope.chain(), name, self.clock.now()).result == State::Absent => {
-                Outcome::Add
-            }
-            (false, _) => Outcome::Override,
-        }
-    }
-
-    /// Sets many values under the same rules, all or none up to the store's batch limit; larger
-    /// imports are written in batches, and `done` hears of each.
-    pub async fn import(
-        &self,
-        scope: &Scope,
-        items: Vec<ImportItem>,
-        rules: &Rules,
-        mut done: impl FnMut(usize),
-    ) -> Result<(), VaultError> {
-        let mut items = items.into_iter().peekable();
-        while items.peek().is_some() {
-            let part: Vec<ImportItem> = items.by_ref().take(self.store.batch_limit()).collect();
-            let names: Vec<SecretName> = part.iter().map(|item| item.name.clone()).collect();
-            let mut rows = self.rows(scope, Names::Only(&names)).await?;
-            let stored = std::mem::take(&mut own(&mut rows, scope).keys);
-            let sealing = self.sealing(scope, &stored).await?;
-            let own = own(&mut rows, scope);
-            let mut existing: std::collections::HashMap<&SecretName, &Row> = std::collections::HashMap::new();
-            existing.extend(own.rows.iter().map(|row| (&row.name, row)));
-            let mut batch = Batch::default();
-            batch.keys.extend(sealing.new.clone().map(|key| (scope.clone(), key)));
-            let mut entries = Vec::with_capacity(part.len());
-            for ImportItem { name, value } in &part {
-                let row = existing.get(name).copied();
-                let new =
-                    NewVersion { name, body: NewBody::Value(value), rules: rules.clone(), expires_at: None };
-                let change = self.new_version(scope, row, new, &sealing);
-                entries.push(self.about(Action::Set, scope, name, Some(change.head.current)));
-                batch.changes.push(change);
-            }
-            let count = part.len();
-            self.commit(batch, entries).await?;
-            done(count);
-        }
-        Ok(())
-    }
-
-    fn check_name(&self, name: &SecretName, spelling: Spelling) -> Result<(), VaultError> {
+    pub(super) fn check_name(&self, name: &SecretName, spelling: Spelling) -> Result<(), VaultError> {
         match spelling {
             Spelling::Canonical if !name.is_canonical() => Err(VaultError::Noncanonical(name.clone())),
             Spelling::Canonical | Spelling::Any => Ok(()),
@@ -293,6 +206,7 @@ impl Vault {
         };
         let head = change.head.clone();
         let batch = Batch {
+            spaces: Vec::new(),
             keys: sealing.new.map(|key| (scope.clone(), key)).into_iter().collect(),
             changes: vec![change],
         };
@@ -300,13 +214,13 @@ impl Vault {
         Ok(Written { version: Some(version), after: self.after(scope, rows, &name, head, Some(added)) })
     }
 
-    async fn sealing(&self, scope: &Scope, stored: &[WrappedKey]) -> Result<Sealing, VaultError> {
+    pub(super) async fn sealing(&self, scope: &Scope, stored: &[WrappedKey]) -> Result<Sealing, VaultError> {
         let key_scope = KeyScope::of(self.store.id(), scope);
         let writer = self.keys.for_sealing(&key_scope, stored).await?;
         Ok(Sealing { key_scope, key: writer.key, new: writer.new })
     }
 
-    fn new_version(
+    pub(super) fn new_version(
         &self,
         scope: &Scope,
         row: Option<&Row>,
@@ -391,7 +305,7 @@ impl Vault {
         head.updated_by = self.actor_name();
         let change =
             Change { scope: scope.clone(), name: name.clone(), expected: Some(row.revision), head, versions };
-        let batch = Batch { keys: Vec::new(), changes: vec![change] };
+        let batch = Batch { spaces: Vec::new(), keys: Vec::new(), changes: vec![change] };
         let about = version.or(Some(row.head.current).filter(|current| 0 < *current));
         self.commit(batch, vec![self.about(action, scope, name, about)]).await?;
         Ok(Written { version, after: self.explain(scope, name).await? })
@@ -412,7 +326,13 @@ impl Vault {
         explain(&rows, &scope.chain(), name, self.clock.now())
     }
 
-    fn about(&self, action: Action, scope: &Scope, name: &SecretName, version: Option<u64>) -> AuditEntry {
+    pub(super) fn about(
+        &self,
+        action: Action,
+        scope: &Scope,
+        name: &SecretName,
+        version: Option<u64>,
+    ) -> AuditEntry {
         AuditEntry { name: Some(name.clone()), version, ..self.entry(action, scope) }
     }
 
@@ -424,23 +344,23 @@ impl Vault {
     }
 }
 
-struct NewVersion<'a> {
-    name: &'a SecretName,
-    body: NewBody<'a>,
-    rules: Rules,
-    expires_at: Option<Timestamp>,
+pub(super) struct NewVersion<'a> {
+    pub(super) name: &'a SecretName,
+    pub(super) body: NewBody<'a>,
+    pub(super) rules: Rules,
+    pub(super) expires_at: Option<Timestamp>,
 }
 
 #[derive(Clone, Copy)]
-enum NewBody<'a> {
+pub(super) enum NewBody<'a> {
     Value(&'a SecretValue),
     Blocked,
 }
 
-struct Sealing {
+pub(super) struct Sealing {
     key_scope: KeyScope,
     key: std::sync::Arc<ScopeKey>,
-    new: Option<WrappedKey>,
+    pub(super) new: Option<WrappedKey>,
 }
 
 fn own<'a>(rows: &'a mut ChainRows, scope: &Scope) -> &'a mut ScopeRows {

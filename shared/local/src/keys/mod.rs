@@ -4,6 +4,9 @@
 //! name, the generation as its version, purpose `scope-key`, no rules, not padded. So it opens
 //! only under the same root, for the same scope and generation.
 
+#[cfg(test)]
+mod vectors;
+
 use async_trait::async_trait;
 use undertone_core::keys::{Generation, Provider, WrappedKey};
 use undertone_core::record::{Context, Kind, Padding, open, seal};

@@ -1,5 +1,8 @@
 //! A home: one folder that holds everything of one store but the root key.
 
+#[cfg(test)]
+mod disk_full;
+
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
