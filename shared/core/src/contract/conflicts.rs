@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 
 use super::fixture::{
     STALE, changes, conflict, existing, head, key, make_scopes, name, names, new_row, next_version, row,
-    scope, write,
+    scope, space, write,
 };
 use crate::row::{Change, RowHead, VersionChange};
 use crate::store::{Batch, Names, Store, StoreError};
@@ -90,9 +90,10 @@ pub(super) async fn a_batch_is_applied_whole_or_not_at_all(store: &dyn Store) {
     let look_alike = new_row("dev", "token");
     for last in [unknown, stale, look_alike] {
         let batch = Batch {
-            spaces: Vec::new(),
+            spaces: vec![space("dev/sp_2")],
             keys: vec![(scope("dev"), key(1, 1))],
             changes: vec![
+                new_row("dev/sp_2", "IN_A_NEW_SPACE"),
                 new_row("dev/sp_1", "SECOND"),
                 next_version(&before),
                 new_row("dev", "THIRD"),
@@ -105,16 +106,38 @@ pub(super) async fn a_batch_is_applied_whole_or_not_at_all(store: &dyn Store) {
         assert_eq!(existing(store, "dev", "TOKEN").await, before);
         let chain = store.chain(&scope("dev").chain(), Names::All).await.expect("readable");
         assert_eq!(chain.scopes[0].keys, []);
+        let spaces = store.spaces(scope("dev").environment(), None, 10).await.expect("readable");
+        assert_eq!(spaces, [space("dev/sp_1")]);
     }
     let batch = Batch {
-        spaces: Vec::new(),
-        keys: vec![(scope("dev"), key(1, 1))],
-        changes: vec![new_row("dev/sp_1", "SECOND"), next_version(&before), new_row("dev", "THIRD")],
+        spaces: vec![space("dev/sp_2")],
+        keys: vec![(scope("dev"), key(1, 1)), (scope("dev/sp_2"), key(2, 1))],
+        changes: vec![
+            new_row("dev/sp_2", "IN_A_NEW_SPACE"),
+            new_row("dev/sp_1", "SECOND"),
+            next_version(&before),
+            new_row("dev", "THIRD"),
+        ],
     };
     store.write(batch).await.expect("all of it is right");
     assert_eq!(names(store, "dev").await, ["THIRD", "TOKEN"]);
     assert_eq!(names(store, "dev/sp_1").await, ["SECOND"]);
+    assert_eq!(names(store, "dev/sp_2").await, ["IN_A_NEW_SPACE"]);
     assert_eq!(existing(store, "dev", "TOKEN").await.head.current, 2);
+}
+
+pub(super) async fn a_batch_makes_no_space_twice(store: &dyn Store) {
+    make_scopes(store, &["dev", "dev/sp_1"]).await;
+    for (spaces, error) in [
+        (["dev/sp_2", "dev/sp_1"], StoreError::Exists(scope("dev/sp_1"))),
+        (["dev/sp_2", "dev/sp_2"], StoreError::Exists(scope("dev/sp_2"))),
+        (["dev/sp_2", "prod/sp_1"], StoreError::UnknownEnvironment(scope("prod").environment().clone())),
+    ] {
+        let batch = Batch { spaces: spaces.map(space).into(), ..Batch::default() };
+        assert_eq!(store.write(batch).await, Err(error), "{spaces:?}");
+        let kept = store.spaces(scope("dev").environment(), None, 10).await.expect("readable");
+        assert_eq!(kept, [space("dev/sp_1")]);
+    }
 }
 
 pub(super) async fn a_full_batch_is_applied(store: &dyn Store) {

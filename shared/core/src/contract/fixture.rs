@@ -41,12 +41,17 @@ pub(super) async fn make_scopes(store: &dyn Store, scopes: &[&str]) {
                 let made = Environment { id, mode, created_at: time(1) };
                 store.create_environment(made).await.expect("it is new");
             }
-            Scope::Space(environment, id) => {
-                let made = Space { environment, id, created_at: time(2) };
-                store.create_space(made).await.expect("it is new and its Environment is there");
+            Scope::Space(..) => {
+                store.create_space(space(text)).await.expect("it is new and its Environment is there");
             }
         }
     }
+}
+
+/// The Space as the suites make it.
+pub(super) fn space(text: &str) -> Space {
+    let Scope::Space(environment, id) = scope(text) else { panic!("{text} is no Space") };
+    Space { environment, id, created_at: time(2) }
 }
 
 pub(super) fn head(current: u64) -> RowHead {
@@ -99,7 +104,7 @@ pub(super) fn next_version(row: &Row) -> Change {
 }
 
 pub(super) fn changes(changes: Vec<Change>) -> Batch {
-    Batch { spaces: Vec::new(), keys: Vec::new(), changes }
+    Batch { changes, ..Batch::default() }
 }
 
 pub(super) async fn write(store: &dyn Store, change: Change) -> Result<(), StoreError> {

@@ -242,11 +242,8 @@ pub(super) async fn keys_belong_to_one_scope_and_are_kept_once(store: &dyn Store
     for (scope_text, key) in
         [("dev", key(1, 1)), ("dev/sp_1", key(2, 1)), ("dev", key(3, 2)), ("dev", key(1, 1))]
     {
-        let batch = Batch {
-            spaces: Vec::new(),
-            keys: vec![(scope(scope_text), key.clone()), (scope(scope_text), key)],
-            changes: vec![],
-        };
+        let keys = vec![(scope(scope_text), key.clone()), (scope(scope_text), key)];
+        let batch = Batch { keys, ..Batch::default() };
         store.write(batch).await.expect("a key that is there is no error");
     }
     for names in [Names::All, Names::Only(&[])] {

@@ -97,8 +97,7 @@ pub(super) async fn an_unknown_scope_is_an_error_of_its_own(store: &dyn Store) {
             assert_eq!(read.err().as_ref(), Some(&error), "{unknown} {names:?}");
         }
         assert_eq!(write(store, new_row(unknown, "TOKEN")).await.as_ref(), Err(&error), "{unknown}");
-        let batch =
-            Batch { spaces: Vec::new(), keys: vec![(scope(unknown), key(1, 1))], changes: Vec::new() };
+        let batch = Batch { keys: vec![(scope(unknown), key(1, 1))], ..Batch::default() };
         assert_eq!(store.write(batch).await, Err(error), "{unknown}");
         assert_eq!(store.history(&scope(unknown), &token).await, Ok(None), "{unknown}");
     }
@@ -115,7 +114,7 @@ pub(super) async fn the_epoch_rises_with_every_change_and_not_otherwise(store: &
     let next = next_version(&existing(store, "dev/sp_1", "TOKEN").await);
     write(store, next).await.expect("nobody came between");
     seen.push(store.epoch().await.expect("readable"));
-    let batch = Batch { spaces: Vec::new(), keys: vec![(scope("dev"), key(1, 1))], changes: Vec::new() };
+    let batch = Batch { keys: vec![(scope("dev"), key(1, 1))], ..Batch::default() };
     store.write(batch).await.expect("it is new");
     seen.push(store.epoch().await.expect("readable"));
     assert!(seen.is_sorted_by(|earlier, later| earlier < later), "{seen:?}");

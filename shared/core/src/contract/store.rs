@@ -35,6 +35,7 @@ pub async fn store(make: &dyn Fn() -> Arc<dyn Store>) {
     conflicts::of_sixteen_racing_writers_one_wins(&*fresh()).await;
     conflicts::racing_writers_of_different_names_all_win(&*fresh()).await;
     conflicts::a_batch_is_applied_whole_or_not_at_all(&*fresh()).await;
+    conflicts::a_batch_makes_no_space_twice(&*fresh()).await;
     conflicts::a_full_batch_is_applied(&*fresh()).await;
     conflicts::look_alikes_in_one_chain_are_refused(&fresh).await;
     conflicts::look_alikes_in_one_batch_are_refused(&*fresh()).await;

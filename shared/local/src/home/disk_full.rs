@@ -43,6 +43,7 @@ fn entry(reason: String) -> AuditEntry {
         actor: Actor::Operator("tester".into()),
         action: Action::Reveal,
         scope: None,
+        asked_in: None,
         name: None,
         version: None,
         destination: None,
@@ -82,7 +83,7 @@ fn a_full_disk_is_said_and_leaves_the_state_before() {
     for pages in 0..6 {
         limit(&home, Some(pages));
         let before = state(&home);
-        let batch = Batch { keys: Vec::new(), changes: vec![change("A", 10), change("B", 60_000)] };
+        let batch = Batch { changes: vec![change("A", 10), change("B", 60_000)], ..Batch::default() };
         match block_on(home.store.write(batch)) {
             Err(StoreError::Unavailable(problem)) => assert!(problem.contains("disk is full"), "{problem}"),
             other => panic!("{other:?}"),
@@ -94,7 +95,7 @@ fn a_full_disk_is_said_and_leaves_the_state_before() {
         assert_eq!(block_on(home.audit.verify()), Ok(Verified::Intact { rows: 0 }));
     }
     limit(&home, None);
-    let batch = Batch { keys: Vec::new(), changes: vec![change("A", 10), change("B", 60_000)] };
+    let batch = Batch { changes: vec![change("A", 10), change("B", 60_000)], ..Batch::default() };
     block_on(home.store.write(batch)).unwrap();
     block_on(home.audit.append(vec![entry("there is room again".to_owned())])).unwrap();
     assert_eq!(state(&home).0, 2);
