@@ -1,7 +1,8 @@
 //! Anchors: the eight bytes of each form by which an occurrence is first suspected.
 //!
 //! The filter sees every position of every text, so it is a few instructions in front of everything else. It lets
-//! through all anchors, and of other windows few: it holds two bits for each anchor, one in two hundred of its own.
+//! through all anchors, and of other windows about one in two hundred: it sets two bits for each anchor, of at least
+//! sixty-four.
 
 use zeroize::Zeroizing;
 
@@ -74,7 +75,7 @@ impl Filter {
     pub(super) fn new(spread: Spread, places: &Zeroizing<Vec<u32>>) -> Self {
         const FEWEST_WORDS: usize = 1 << 8;
         const MOST_WORDS: usize = 1 << 20;
-        let words = (places.len() / 2).next_power_of_two().clamp(FEWEST_WORDS, MOST_WORDS);
+        let words = places.len().next_power_of_two().clamp(FEWEST_WORDS, MOST_WORDS);
         let mut filter = Self { spread, shift: 32 - words.ilog2(), words: vec![0; words].into_boxed_slice() };
         for place in places.iter() {
             filter.words[(place >> filter.shift) as usize] |= bits(*place);

@@ -12,23 +12,36 @@ const MODULUS: u64 = (1 << 61) - 1;
 
 /// Where the polynomial is evaluated.
 #[derive(Clone, Copy)]
-pub(super) struct Point(u64);
+pub(super) struct Point {
+    /// The point raised to 8, 7, .. 1.
+    powers: [u64; BLOCK],
+}
+
+/// How many bytes are summed at once. One by one, each multiplication would wait for the last.
+const BLOCK: usize = 8;
 
 impl Point {
     pub(super) fn new(random: u64) -> Self {
         // Small points would sum short stretches without ever wrapping.
         const SMALLEST: u64 = 1 << 32;
-        Self(SMALLEST + random % (MODULUS - SMALLEST))
+        let point = SMALLEST + random % (MODULUS - SMALLEST);
+        let mut powers = [point; BLOCK];
+        for at in (0..BLOCK - 1).rev() {
+            powers[at] = multiply(powers[at + 1], point);
+        }
+        Self { powers }
     }
 
     /// What `Rolling::sum` says of the same bytes.
-    pub(super) fn sum(self, bytes: &[u8]) -> u64 {
-        bytes.iter().fold(0, |sum, byte| self.add(sum, *byte))
+    pub(super) fn sum(&self, bytes: &[u8]) -> u64 {
+        let (blocks, rest) = bytes.as_chunks::<BLOCK>();
+        let sum = blocks.iter().fold(0, |sum, block| self.add_block(sum, block));
+        rest.iter().fold(sum, |sum, byte| self.add(sum, *byte))
     }
 
     /// The point raised to `length`, which `Rolling::sum` needs for stretches of that length.
-    pub(super) fn power(self, length: usize) -> u64 {
-        let (mut power, mut square, mut left) = (1, self.0, length);
+    pub(super) fn power(&self, length: usize) -> u64 {
+        let (mut power, mut square, mut left) = (1, self.powers[BLOCK - 1], length);
         while 0 < left {
             if left & 1 == 1 {
                 power = multiply(power, square);
@@ -39,10 +52,24 @@ impl Point {
         power
     }
 
-    fn add(self, sum: u64, byte: u8) -> u64 {
-        // One more than the byte: leading zero bytes count too.
-        reduce(multiply(sum, self.0) + u64::from(byte) + 1)
+    fn add(&self, sum: u64, byte: u8) -> u64 {
+        reduce(multiply(sum, self.powers[BLOCK - 1]) + digit(byte))
     }
+
+    /// The same as adding each byte.
+    fn add_block(&self, sum: u64, block: &[u8; BLOCK]) -> u64 {
+        let mut wide = u128::from(sum) * u128::from(self.powers[0]);
+        for (byte, power) in block.iter().zip(&self.powers[1..]) {
+            wide += u128::from(digit(*byte)) * u128::from(*power);
+        }
+        // Eight products may be more than fits one round.
+        reduce(fold(u128::from(fold(wide + u128::from(digit(block[BLOCK - 1]))))))
+    }
+}
+
+/// One more than the byte: leading zero bytes count too.
+fn digit(byte: u8) -> u64 {
+    u64::from(byte) + 1
 }
 
 /// The sums of a text's beginnings, for the part of it that is still asked about.
@@ -141,9 +168,12 @@ pub(super) fn make_room<T: Zeroize + Clone>(items: &mut Zeroizing<Vec<T>>, more:
 }
 
 fn multiply(a: u64, b: u64) -> u64 {
-    let wide = u128::from(a) * u128::from(b);
-    // Both factors are below 2^61: either half fits, and so does their sum.
-    reduce((wide as u64 & MODULUS) + (wide >> 61) as u64)
+    reduce(fold(u128::from(a) * u128::from(b)))
+}
+
+/// A smaller number of the same remainder. The product of two reduced ones comes out below twice the modulus.
+fn fold(wide: u128) -> u64 {
+    (wide as u64 & MODULUS) + (wide >> 61) as u64
 }
 
 fn reduce(sum: u64) -> u64 {
