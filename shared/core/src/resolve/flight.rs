@@ -8,8 +8,10 @@ use futures_util::future::{BoxFuture, FutureExt, Shared, WeakShared};
 
 /// Work under way, by key. A piece of work lives as long as somebody waits for it.
 pub(super) struct Flights<K, V: Clone> {
-    running: Mutex<HashMap<K, WeakShared<BoxFuture<'static, V>>>>,
+    running: Mutex<Running<K, V>>,
 }
+
+type Running<K, V> = HashMap<K, WeakShared<BoxFuture<'static, V>>>;
 
 impl<K: Eq + Hash + Clone, V: Clone + Send + Sync + 'static> Flights<K, V> {
     pub(super) fn new() -> Self {
@@ -24,14 +26,15 @@ impl<K: Eq + Hash + Clone, V: Clone + Send + Sync + 'static> Flights<K, V> {
         result
     }
 
+    /// Whether work for the key was started before now and hasn't ended.
+    pub(super) fn is_under_way(&self, key: &K) -> bool {
+        let running = self.running.lock().expect("no holder of this lock panics");
+        under_way(&running, key).is_some()
+    }
+
     fn join(&self, key: &K, start: impl FnOnce() -> BoxFuture<'static, V>) -> Shared<BoxFuture<'static, V>> {
         let mut running = self.running.lock().expect("no holder of this lock panics");
-        let under_way = running
-            .get(key)
-            .and_then(WeakShared::upgrade)
-            // A finished flight answers no newcomer: what it read may have changed since.
-            .filter(|flight| flight.peek().is_none());
-        if let Some(flight) = under_way {
+        if let Some(flight) = under_way(&running, key) {
             return flight;
         }
         let flight = start().shared();
@@ -49,4 +52,12 @@ impl<K: Eq + Hash + Clone, V: Clone + Send + Sync + 'static> Flights<K, V> {
             running.remove(key);
         }
     }
+}
+
+/// A finished flight answers no newcomer: what it read may have changed since.
+fn under_way<K: Eq + Hash, V: Clone>(
+    running: &Running<K, V>,
+    key: &K,
+) -> Option<Shared<BoxFuture<'static, V>>> {
+    running.get(key).and_then(WeakShared::upgrade).filter(|flight| flight.peek().is_none())
 }

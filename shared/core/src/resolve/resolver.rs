@@ -126,13 +126,17 @@ impl Resolver {
                 return Ok(snapshot);
             }
             newest = Some(epoch);
+        } else if self.flights.is_under_way(&key) {
+            newest = Some(self.store.epoch().await.map_err(|e| ResolveError::from_store("*", e))?);
         }
         let mut answer = self.flights.run(&key, || self.load(declaration, chain)).await?;
         if newest.is_some_and(|epoch| answer.epoch < epoch) {
             // The flight that was joined had read before the change that this caller knows of.
             answer = self.load(declaration, chain).await?;
         }
-        self.snapshots.insert(key, answer.clone());
+        if answer.is_settled() {
+            self.snapshots.insert(key, answer.clone());
+        }
         Ok(answer)
     }
 
@@ -311,7 +315,9 @@ async fn scope_key(
 fn close_names(rows: &ByName, name: &SecretName) -> Vec<SecretName> {
     let mut close: Vec<SecretName> = rows
         .rows
-        .keys()
+        .iter()
+        .filter(|(_, rows)| rows.iter().any(|(_, row)| row.head.standing == Standing::Active))
+        .map(|(other, _)| other)
         .filter(|other| *other != name && 0.8 <= strsim::jaro_winkler(other.as_str(), name.as_str()))
         .cloned()
         .collect();
@@ -355,6 +361,13 @@ impl Snapshot {
     fn is_fresh(&self, freshness: Freshness, clock: &dyn Clock) -> bool {
         let asked = *self.asked.lock().expect("no holder of this lock panics");
         asked.is_within(freshness.unasked, clock) && self.is_young(freshness, clock)
+    }
+
+    /// Whether the same rows would be answered the same a moment later: a key service that was
+    /// away may be back, though nothing in the store changes.
+    fn is_settled(&self) -> bool {
+        let mut errors = self.answers.values().filter_map(|answer| answer.as_ref().err());
+        !errors.any(ResolveError::is_retryable)
     }
 
     fn is_young(&self, freshness: Freshness, clock: &dyn Clock) -> bool {

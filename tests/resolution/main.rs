@@ -1,0 +1,13 @@
+//! Which row of a chain answers for a name, what an answer costs, and what it survives.
+//!
+//! Everything goes through the vault, the resolver and the memory adapters, as a listener would.
+
+mod counts;
+mod damage;
+mod lookup;
+mod names;
+mod pinning;
+mod rules;
+mod table;
+mod unavailable;
+mod wrapped;

@@ -1,0 +1,135 @@
+//! Adapters around those in memory: they count, wait at a gate, and alter what they hand on.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use tokio::sync::watch;
+use undertone_core::keys::WrappedKey;
+use undertone_core::memory::{MemoryKeys, MemoryStore};
+use undertone_core::record::KeyScope;
+use undertone_core::{
+    Batch, Chain, ChainRows, Environment, EnvironmentId, Epoch, History, KeyError, Names, Opener, Scope,
+    SecretName, Space, SpaceId, Store, StoreError, StoreId,
+};
+use zeroize::Zeroizing;
+
+/// Holds callers back until it is opened.
+pub struct Gate(watch::Sender<bool>);
+
+impl Gate {
+    pub fn open() -> Self {
+        Self(watch::Sender::new(true))
+    }
+
+    pub fn set_open(&self, open: bool) {
+        self.0.send_replace(open);
+    }
+
+    async fn pass(&self) {
+        self.0.subscribe().wait_for(|open| *open).await.expect("the gate outlives its callers");
+    }
+}
+
+type Edit = Box<dyn Fn(&mut ChainRows) + Send>;
+
+/// A store before the one in memory.
+pub struct WrappedStore {
+    inner: Arc<MemoryStore>,
+    /// Before rows are read.
+    pub gate: Gate,
+    epochs: AtomicU64,
+    edit: Mutex<Option<Edit>>,
+}
+
+impl WrappedStore {
+    pub fn new(inner: Arc<MemoryStore>) -> Arc<Self> {
+        Arc::new(Self { inner, gate: Gate::open(), epochs: AtomicU64::new(0), edit: Mutex::default() })
+    }
+
+    /// From now on rows are handed on like this.
+    pub fn set_edit(&self, edit: impl Fn(&mut ChainRows) + Send + 'static) {
+        *self.edit.lock().expect("no test panics with this lock") = Some(Box::new(edit));
+    }
+
+    /// How often it was asked whether anything changed.
+    pub fn epochs(&self) -> u64 {
+        self.epochs.load(Ordering::Relaxed)
+    }
+}
+
+#[async_trait]
+impl Store for WrappedStore {
+    fn id(&self) -> StoreId {
+        self.inner.id()
+    }
+
+    fn batch_limit(&self) -> usize {
+        self.inner.batch_limit()
+    }
+
+    async fn epoch(&self) -> Result<Epoch, StoreError> {
+        self.epochs.fetch_add(1, Ordering::Relaxed);
+        self.inner.epoch().await
+    }
+
+    async fn chain(&self, chain: &Chain, names: Names<'_>) -> Result<ChainRows, StoreError> {
+        let mut rows = self.inner.chain(chain, names).await?;
+        if let Some(edit) = self.edit.lock().expect("no test panics with this lock").as_ref() {
+            edit(&mut rows);
+        }
+        self.gate.pass().await;
+        Ok(rows)
+    }
+
+    async fn history(&self, scope: &Scope, name: &SecretName) -> Result<Option<History>, StoreError> {
+        self.inner.history(scope, name).await
+    }
+
+    async fn write(&self, batch: Batch) -> Result<(), StoreError> {
+        self.inner.write(batch).await
+    }
+
+    async fn create_environment(&self, environment: Environment) -> Result<(), StoreError> {
+        self.inner.create_environment(environment).await
+    }
+
+    async fn create_space(&self, space: Space) -> Result<(), StoreError> {
+        self.inner.create_space(space).await
+    }
+
+    async fn environments(&self) -> Result<Vec<Environment>, StoreError> {
+        self.inner.environments().await
+    }
+
+    async fn spaces(
+        &self,
+        environment: &EnvironmentId,
+        after: Option<&SpaceId>,
+        limit: usize,
+    ) -> Result<Vec<Space>, StoreError> {
+        self.inner.spaces(environment, after, limit).await
+    }
+}
+
+/// A key service before the one in memory.
+pub struct WrappedKeys {
+    inner: Arc<MemoryKeys>,
+    /// Before a key is unwrapped.
+    pub gate: Gate,
+}
+
+impl WrappedKeys {
+    pub fn new(inner: Arc<MemoryKeys>) -> Arc<Self> {
+        Arc::new(Self { inner, gate: Gate::open() })
+    }
+}
+
+#[async_trait]
+impl Opener for WrappedKeys {
+    async fn unwrap_key(&self, scope: &KeyScope, key: &WrappedKey) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+        let answer = self.inner.unwrap_key(scope, key).await;
+        self.gate.pass().await;
+        answer
+    }
+}
