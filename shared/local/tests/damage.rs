@@ -1,4 +1,5 @@
 //! What another program changes in the database is found when it is read, and named.
+#![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
 mod support;
 
