@@ -193,7 +193,8 @@ impl Runtime {
 
     async fn attempt(&self, event: &EventData, deadline: Instant) -> Result<Arc<Attempt>, ResolveError> {
         let actor = Actor::Agent { agent: self.declaration.agent.as_str().into(), event: event.id().into() };
-        let ledger = Ledger::new(actor.clone(), self.audit.clone(), self.clock.clone());
+        let asked_in = event.chain().map(undertone_core::Chain::nearest);
+        let ledger = Ledger::new(actor.clone(), asked_in, self.audit.clone(), self.clock.clone());
         let execution =
             Execution::new(actor, self.declaration.clone(), self.resolver.clone(), self.audit.clone());
         let own = match event.chain() {
