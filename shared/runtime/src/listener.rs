@@ -18,6 +18,8 @@ pub struct Listener {
     slug: String,
     uses: BTreeMap<String, Vec<String>>,
     routes: Vec<Route>,
+    /// The routes of children, in the order in which they run: after all of this listener's own.
+    nested: Vec<Route>,
     namespaces: Vec<Topics>,
     problems: Vec<ListenerError>,
 }
@@ -82,6 +84,7 @@ impl Listener {
             slug: slug.to_owned(),
             uses: BTreeMap::new(),
             routes: Vec::new(),
+            nested: Vec::new(),
             namespaces: Vec::new(),
             problems: Vec::new(),
         }
@@ -110,7 +113,8 @@ impl Listener {
         self.route(topics, filter, Arc::new(handler))
     }
 
-    /// Adds handlers that take only events of a namespace, such as `space:red`; nests.
+    /// Adds handlers that take only events of a namespace, such as `space:red`; nests. They run
+    /// after those that stand outside of it.
     pub fn namespace(
         mut self,
         namespaces: impl IntoTopics,
@@ -123,16 +127,20 @@ impl Listener {
                 return self;
             }
         }
+        let (routes, nested) = (std::mem::take(&mut self.routes), std::mem::take(&mut self.nested));
         let mut listener = build(self);
         listener.namespaces.pop();
+        let inner = std::mem::replace(&mut listener.routes, routes);
+        let innermost = std::mem::replace(&mut listener.nested, nested);
+        listener.nested.extend(inner.into_iter().chain(innermost));
         listener
     }
 
-    /// Adds another listener's handlers and declarations after this one's.
+    /// Adds another listener's declarations, and its handlers after all of this one's own.
     pub fn nest(mut self, child: Listener) -> Self {
-        for route in child.routes {
+        for route in child.routes.into_iter().chain(child.nested) {
             let namespaces = self.namespaces.iter().cloned().chain(route.namespaces).collect();
-            self.routes.push(Route { namespaces, ..route });
+            self.nested.push(Route { namespaces, ..route });
         }
         for (name, hosts) in child.uses {
             self.uses.entry(name).or_default().extend(hosts);
@@ -172,10 +180,11 @@ impl Listener {
             let hosts = hosts.map_err(ListenerError::Host)?;
             secrets.insert(name, Some(hosts).filter(|hosts| !hosts.is_empty()));
         }
-        let index = Index::new(
-            self.routes.iter().map(|route| (route.topics.clone(), route.filter.clone())).collect(),
-        );
-        let routes = self.routes.into_iter().map(|route| (route.namespaces, route.handler)).collect();
+        let mut routes = self.routes;
+        routes.extend(self.nested);
+        let index =
+            Index::new(routes.iter().map(|route| (route.topics.clone(), route.filter.clone())).collect());
+        let routes = routes.into_iter().map(|route| (route.namespaces, route.handler)).collect();
         Ok(Compiled { agent, secrets, index, routes })
     }
 }

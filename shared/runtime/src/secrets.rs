@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use undertone_core::{Chain, ResolveError, Scope, Secret, escaped};
+use undertone_core::{Chain, EnvironmentId, ResolveError, Scope, Secret, escaped};
 
 use crate::attempt::Attempt;
 
@@ -45,7 +45,9 @@ impl<'e> Lookup<'e> {
     }
 
     async fn elsewhere(self) -> Result<Secret, ResolveError> {
-        let chain = self.other_chain()?;
+        let Some(chain) = self.other_chain() else {
+            return Err(self.no_scope().await);
+        };
         let result = match Some(&chain) == self.own {
             true => self.attempt.own_handle(self.name).unwrap_or_else(|| Err(no_environment(self.name))),
             false => self.attempt.foreign_handle(&chain, self.name).await,
@@ -57,25 +59,30 @@ impl<'e> Lookup<'e> {
     }
 
     /// `.space(..)` alone is a Space of the event's Environment; `.environment(..)` alone is that
-    /// Environment without a Space.
-    fn other_chain(&self) -> Result<Chain, ResolveError> {
-        let environment = match (self.environment, self.own) {
-            (Some(environment), _) => environment.parse().ok(),
-            (None, own) => own.map(|own| own.environment.clone()),
+    /// Environment without a Space. Nothing if there is none, or if an id isn't one.
+    fn other_chain(&self) -> Option<Chain> {
+        let space = self.space.map(str::parse).transpose().ok()?;
+        Some(Chain { environment: self.other_environment()?, space })
+    }
+
+    fn other_environment(&self) -> Option<EnvironmentId> {
+        match self.environment {
+            Some(environment) => environment.parse().ok(),
+            None => self.own.map(|own| own.environment.clone()),
+        }
+    }
+
+    /// An id that can't exist is refused, and audited, like one that isn't granted.
+    async fn no_scope(self) -> ResolveError {
+        let known = self.other_environment().or_else(|| self.own.map(|own| own.environment.clone()));
+        let Some(environment) = known else {
+            return no_environment(self.name);
         };
-        let environment = environment.ok_or_else(|| no_environment(self.name))?;
-        let space = match self.space {
-            None => None,
-            Some(space) => match space.parse() {
-                Ok(space) => Some(space),
-                // An id that can't exist is refused like one that isn't granted.
-                Err(_) => {
-                    let agent = self.attempt.agent();
-                    return Err(ResolveError::Forbidden { agent, scope: Scope::Environment(environment) });
-                }
-            },
+        let error = ResolveError::Forbidden {
+            agent: self.attempt.agent(),
+            scope: Scope::Environment(environment.clone()),
         };
-        Ok(Chain { environment, space })
+        self.attempt.refused(&Chain { environment, space: None }, self.name, error).await
     }
 }
 
