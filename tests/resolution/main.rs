@@ -5,8 +5,10 @@
 mod counts;
 mod damage;
 mod lookup;
+mod model;
 mod names;
 mod pinning;
+mod random;
 mod rules;
 mod table;
 mod unavailable;
