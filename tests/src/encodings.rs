@@ -42,6 +42,7 @@ pub fn encodings(value: &str) -> Vec<Encoding> {
         text("percent twice", percent.replace('%', "%25")),
         text("a form's field", percent.replace('~', "%7E").replace("%20", "+")),
         text("a JSON string", json_escape(value)),
+        text("a JSON string in a JSON string", json_escape(&json_escape(value))),
         text("HTML", html_escape(value)),
         wide("UTF-16, little end first", u16::to_le_bytes),
         wide("UTF-16, big end first", u16::to_be_bytes),

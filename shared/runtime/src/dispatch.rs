@@ -1,5 +1,6 @@
 //! Dispatch: handlers in series, every failure reported, nothing leaves uncleaned.
 
+use std::fmt;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -70,8 +71,7 @@ pub struct Outcome {
     pub result: Result<Value, Failure>,
 }
 
-/// Why a handler gave no reply.
-#[derive(Debug)]
+/// Why a handler gave no reply. Its `Debug` form leaves the error itself out.
 pub struct Failure {
     /// In which way it failed.
     pub kind: FailureKind,
@@ -79,6 +79,13 @@ pub struct Failure {
     pub message: String,
     /// The error itself, for sorting; its text is not clean.
     pub error: Option<Error>,
+}
+
+impl fmt::Debug for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (kind, message) = (&self.kind, &self.message);
+        f.debug_struct("Failure").field("kind", kind).field("message", message).finish_non_exhaustive()
+    }
 }
 
 /// In which way a handler failed.

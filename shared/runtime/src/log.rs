@@ -7,7 +7,7 @@
 use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex};
 
 use tracing_subscriber::fmt::MakeWriter;
 use undertone_core::resolve::Snapshot;
@@ -21,7 +21,9 @@ tokio::task_local! {
 /// How many snapshots stand behind lines from outside a handler.
 const REMEMBERED: usize = 256;
 
-static USED: Mutex<Vec<Weak<Snapshot>>> = Mutex::new(Vec::new());
+/// In the order of their last use. They are held, so that a task that outlives its event, and so
+/// may hold a version that no other event will get, is cleaned after all the same.
+static USED: Mutex<Vec<Arc<Snapshot>>> = Mutex::new(Vec::new());
 static WITHHELD: AtomicU64 = AtomicU64::new(0);
 
 /// How many lines were withheld because the guard failed.
@@ -32,15 +34,14 @@ pub fn withheld() -> u64 {
 /// Remembers a snapshot whose secrets code may hold from now on.
 pub(crate) fn remember(snapshot: &Arc<Snapshot>) {
     let mut used = USED.lock().expect("no holder of this lock panics");
-    let known = used.iter().any(|other| std::ptr::eq(other.as_ptr(), Arc::as_ptr(snapshot)));
-    if known {
+    if let Some(known) = used.iter().rposition(|other| Arc::ptr_eq(other, snapshot)) {
+        used[known..].rotate_left(1);
         return;
     }
-    used.retain(|other| other.strong_count() != 0);
-    if REMEMBERED <= used.len() {
+    if used.len() == REMEMBERED {
         used.remove(0);
     }
-    used.push(Arc::downgrade(snapshot));
+    used.push(snapshot.clone());
 }
 
 /// A text with every secret masked that the current attempt, or else any recent one, can use.
@@ -56,10 +57,7 @@ pub fn clean(text: &str) -> String {
 }
 
 fn recent() -> Vec<Arc<undertone_core::redact::Guard>> {
-    let used: Vec<Arc<Snapshot>> = {
-        let used = USED.lock().expect("no holder of this lock panics");
-        used.iter().filter_map(Weak::upgrade).collect()
-    };
+    let used = USED.lock().expect("no holder of this lock panics").clone();
     used.iter().map(|snapshot| snapshot.guard()).collect()
 }
 
