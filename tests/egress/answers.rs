@@ -158,7 +158,8 @@ async fn an_answer_is_read_as_what_it_is() {
 async fn an_answer_that_is_not_the_json_expected_is_an_error_that_does_not_quote_it() {
     let world = world().await;
     let text = serde_json::to_string(CANARY).unwrap();
-    let reads: [(&str, fn(&Response) -> Option<String>); 4] = [
+    type Read = fn(&Response) -> Option<String>;
+    let reads: [(&str, Read); 4] = [
         ("a number", |response| response.json::<u64>().err().map(|error| format!("{error} {error:?}"))),
         ("a list", |response| response.json::<Vec<u8>>().err().map(|error| format!("{error} {error:?}"))),
         ("an enum", |response| {

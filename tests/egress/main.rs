@@ -3,6 +3,8 @@
 //! The servers of these tests are on loopback, which only a development Environment reaches. Of a
 //! standard Environment they show what is refused, and with which reason.
 
+#![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
+
 mod addresses;
 mod answers;
 mod audit;

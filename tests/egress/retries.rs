@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
+use tokio::task::JoinSet;
 use undertone_runtime::EgressError;
 use undertone_tests::servers::{Answer, Server};
 use undertone_tests::world::{name, scope};
@@ -173,16 +174,18 @@ async fn after_the_deadline_nothing_is_sent() {
     let mut world = world().await;
     world.budget = Duration::from_millis(100);
     let url = server.url("/");
-    let late = world
+    let mut late = world
         .within("dev", async move |event| {
-            tokio::spawn(async move {
+            let mut late = JoinSet::new();
+            late.spawn(async move {
                 let token = event.secrets("TOKEN").await.unwrap();
                 tokio::time::sleep(Duration::from_millis(150)).await;
                 event.http().get(&url).bearer(&token).send().await
-            })
+            });
+            late
         })
         .await;
-    assert_eq!(kind(&late.await.unwrap()), "Deadline");
+    assert_eq!(kind(&late.join_next().await.unwrap().unwrap()), "Deadline");
     assert_eq!(server.connections(), 0);
 }
 

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::sync::Arc;
 
+use tokio::task::JoinSet;
 use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::Registry;
 use tracing_subscriber::fmt::{self, MakeWriter};
@@ -43,7 +44,8 @@ impl Log {
 async fn a_line_of_a_handler_is_masked_in_every_encoding_and_place() {
     let world = world().await;
     world.set("dev", "PLAIN", OTHER_CANARY).await;
-    let writes: [(&str, fn(&str)); 7] = [
+    type Write = fn(&str);
+    let writes: [(&str, Write); 7] = [
         ("the message", |text| tracing::info!("logged in with {text}, fine")),
         ("a displayed field", |text| tracing::trace!(token = %text, "logged in")),
         ("a span's field", |text| {
@@ -141,18 +143,19 @@ async fn a_line_of_a_task_that_a_handler_spawned_is_masked() {
     let world = world().await;
     for (encoding, text) in texts(CANARY) {
         let log = log();
-        let task = world
+        let mut tasks = world
             .within("dev/red", async move |_| {
-                let task = tokio::spawn(async move {
+                let mut tasks = JoinSet::new();
+                tasks.spawn(async move {
                     tokio::task::yield_now().await;
                     let span = tracing::info_span!("background", token = %text);
                     span.in_scope(|| tracing::info!("later: {text}"));
                 });
                 tokio::task::yield_now().await;
-                task
+                tasks
             })
             .await;
-        task.await.unwrap();
+        tasks.join_next().await.unwrap().unwrap();
         log.assert_masked(CANARY, encoding);
     }
 }

@@ -42,7 +42,7 @@ async fn as_child() {
         assert!(tokio::spawn(async move { panic!("{in_a_task}") }).await.is_err());
         let in_a_thread = token.clone();
         assert!(std::thread::spawn(move || panic!("{in_a_thread}")).join().is_err());
-        Err::<(), String>(token).unwrap();
+        std::hint::black_box(Err::<(), String>(token)).unwrap();
         Ok(())
     };
     let report = world.dispatch(world.listener().on(TOPIC, panics), &event(TOPIC, "dev/red")).await;

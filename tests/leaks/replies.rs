@@ -74,7 +74,8 @@ async fn numbers_leaves_and_lines_of_a_value_are_found_too() {
 #[tokio::test]
 async fn what_a_handler_read_is_found_however_it_returns_it() {
     let world = world().await;
-    let runs: [(&str, fn(String) -> Value, &str); 5] = [
+    type Make = fn(String) -> Value;
+    let runs: [(&str, Make, &str); 5] = [
         ("as it is", |text| json!({ "token": text }), "/token"),
         ("in a sentence", |text| json!([format!("<{text}>")]), "/0"),
         ("as JSON in a text", |text| json!(json!({ "token": text }).to_string()), ""),

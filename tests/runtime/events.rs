@@ -70,7 +70,8 @@ async fn an_event_of_an_unknown_scope_or_a_broken_store_runs_no_handler() {
     let runtime = world.runtime(Listener::new("tester").uses("TOKEN").on(TOPIC, ran.handler("ran")));
     let unknown = |error: &ResolveError| matches!(error, ResolveError::UnknownScope(_));
     let unavailable = |error: &ResolveError| matches!(error, ResolveError::Unavailable { .. });
-    let rows: [(&str, Option<&str>, fn(&ResolveError) -> bool, bool); 4] = [
+    type Check = fn(&ResolveError) -> bool;
+    let rows: [(&str, Option<&str>, Check, bool); 4] = [
         ("nowhere", None, unknown, false),
         ("dev/nobody", None, unknown, false),
         ("live", Some("the disk is gone"), unavailable, true),

@@ -1,6 +1,5 @@
 //! One attempt at one event: the answers it is pinned to, its HTTP client, its deadline, its leak guard.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
@@ -111,6 +110,5 @@ impl Attempt {
 
 /// The text with every secret masked that one of the guards knows.
 pub(crate) fn clean(guards: &[Arc<Guard>], text: &str) -> String {
-    let masked = |text: Cow<'_, str>, guard: &Arc<Guard>| guard.clean(&text).into_owned().into();
-    guards.iter().fold(Cow::Borrowed(text), |text, guard| masked(text, guard)).into_owned()
+    guards.iter().fold(text.to_owned(), |text, guard| guard.clean(&text).into_owned())
 }
