@@ -128,9 +128,14 @@ fn cells(row: &Value) -> [Cell; 9] {
     let at = text(&row["at"]);
     let actor = &row["actor"];
     let who = if actor["operator"].is_null() { &actor["agent"] } else { &actor["operator"] };
-    let scope = match (text(&row["scope"]["environment"]), text(&row["scope"]["space"])) {
+    let place = |scope: &Value| match (text(&scope["environment"]), text(&scope["space"])) {
         (environment, space) if space.is_empty() => environment,
         (environment, space) => format!("{environment}/{space}"),
+    };
+    let (owner, asked_in) = (place(&row["scope"]), place(&row["asked_in"]));
+    let scope = match asked_in.is_empty() || asked_in == owner {
+        true => owner,
+        false => format!("{owner} for {asked_in}"),
     };
     let to = [&row["sink"], &row["method"], &row["host"]].map(text).join(" ");
     let outcome = text(&row["outcome"]);

@@ -102,7 +102,7 @@ pub(crate) enum Failure {
     NoKeyPlace,
     #[error("row {sequence} of the audit log isn't as it was written: {problem}")]
     AuditBroken { sequence: u64, problem: &'static str },
-    #[error("damage was found at {0} places: see above, and set what is damaged again")]
+    #[error("damaged: {0}; see above, and set again what doesn't open")]
     Damage(usize),
     #[error(transparent)]
     Event(#[from] undertone::EventError),

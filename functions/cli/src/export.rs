@@ -12,6 +12,7 @@ use crate::exit::Failure;
 use crate::home::Opened;
 use crate::screen::{Form, Screen, shown, write_out};
 use crate::secrets::origin::origin;
+use crate::secrets::show::effective_hosts;
 use crate::wire;
 
 pub(crate) async fn export(screen: &Screen, opened: &Opened, args: ExportArgs) -> Result<(), Failure> {
@@ -66,9 +67,10 @@ fn env(scope: &Scope, all: &[Explanation]) -> String {
         let from = known.winner.as_ref().map_or_else(String::new, |(scope, version)| {
             format!(", version {version} of {scope} ({})", origin(known).as_str())
         });
-        let hosts: Vec<String> =
-            known.rules.0.iter().flat_map(|rules| &rules.hosts).flatten().map(ToString::to_string).collect();
-        let hosts = if hosts.is_empty() { String::new() } else { format!(", hosts {}", hosts.join(" ")) };
+        let hosts = match effective_hosts(&known.rules) {
+            hosts if hosts == "-" => String::new(),
+            hosts => format!(", hosts {hosts}"),
+        };
         let _ = writeln!(out, "\n# {}{from}{hosts}", known.result.as_str());
         let name = known.name.as_str();
         let _ = match crate::import::is_env_key(name) {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use undertone_core::audit::{Actor, AuditLog};
 use undertone_core::vault::Vault;
 use undertone_core::{Clock, Opener, Sealer, Store, StoreError, SystemClock};
-use undertone_local::{Argon2Params, Check, Home, Level, LocalError, NewKey};
+use undertone_local::{Argon2Params, Check, Home, KeyProblem, Level, LocalError, NewKey};
 use zeroize::Zeroizing;
 
 use crate::exit::{Exit, Failure};
@@ -159,6 +159,7 @@ pub(crate) fn codes(error: &LocalError) -> (Exit, &'static str) {
         LocalError::Settings { .. } => (Exit::Failed, "bad_settings"),
         LocalError::MissingKey { .. } => (Exit::Key, "missing_key"),
         LocalError::WrongKey { .. } => (Exit::Key, "wrong_key"),
+        LocalError::BadKey { problem: KeyProblem::Exists, .. } => (Exit::Conflict, "key_file_exists"),
         LocalError::BadKey { .. } => (Exit::Key, "bad_key"),
         LocalError::NewerDatabase { .. } => (Exit::Unavailable, "newer_database"),
         LocalError::ForeignDatabase { .. } => (Exit::Damaged, "foreign_database"),
@@ -169,5 +170,11 @@ pub(crate) fn codes(error: &LocalError) -> (Exit, &'static str) {
 
 /// The command that helps, where there is one.
 pub(crate) fn next(error: &LocalError) -> Option<String> {
-    matches!(error, LocalError::NoHome { .. }).then(|| "undertone init".to_owned())
+    match error {
+        LocalError::NoHome { .. } => Some("undertone init".to_owned()),
+        LocalError::BadKey { problem: KeyProblem::Exists, .. } => {
+            Some("undertone init --key-file PATH".to_owned())
+        }
+        _ => None,
+    }
 }

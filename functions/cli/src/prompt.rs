@@ -135,7 +135,7 @@ const DELETE: u8 = 0x7F;
 
 fn read_line(tty: &File) -> Result<Zeroizing<Vec<u8>>, Failure> {
     // Never grows, so no copy stays behind.
-    let mut entry = Zeroizing::new(Vec::with_capacity(LARGEST_VALUE + 1));
+    let mut entry = Zeroizing::new(Vec::with_capacity(LARGEST_VALUE));
     let mut chunk = Zeroizing::new([0; 1024]);
     loop {
         let count = match rustix::io::read(tty, &mut chunk[..]) {
@@ -153,7 +153,7 @@ fn read_line(tty: &File) -> Result<Zeroizing<Vec<u8>>, Failure> {
                 END => {}
                 BACKSPACE | DELETE => erase_character(&mut entry),
                 KILL => entry.clear(),
-                _ if entry.len() == entry.capacity() => return Err(ValueTooLarge(entry.len()).into()),
+                _ if entry.len() == LARGEST_VALUE => return Err(ValueTooLarge(LARGEST_VALUE + 1).into()),
                 byte => entry.push(byte),
             }
         }

@@ -23,14 +23,14 @@ pub(crate) struct RuleArgs {
 }
 
 impl RuleArgs {
-    pub(crate) fn rules(self) -> Rules {
-        fn set<T: Ord>(values: Vec<T>) -> Option<std::collections::BTreeSet<T>> {
-            (!values.is_empty()).then(|| values.into_iter().collect())
+    pub(crate) fn rules(&self) -> Rules {
+        fn set<T: Ord + Clone>(values: &[T]) -> Option<std::collections::BTreeSet<T>> {
+            (!values.is_empty()).then(|| values.iter().cloned().collect())
         }
         Rules {
-            hosts: set(self.hosts),
-            methods: set(self.methods),
-            sinks: set(self.sinks),
+            hosts: set(&self.hosts),
+            methods: set(&self.methods),
+            sinks: set(&self.sinks),
             reveal: if self.reveal { Reveal::Allowed } else { Reveal::Refused },
         }
     }

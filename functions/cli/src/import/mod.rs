@@ -50,14 +50,15 @@ pub(crate) async fn import(
         Shape::Names => vec![plan::for_scope(&opened, scope.clone(), entries, choices).await?],
         Shape::PerSpace => plan::per_space(&opened, scope.environment(), entries, choices).await?,
     };
-    let warnings: Vec<String> = parts.iter().flat_map(Part::lints).collect();
+    let rules = args.rules.rules();
+    let mut warnings: Vec<String> = parts.iter().flat_map(Part::lints).collect();
+    warnings.extend(plan::rule_warnings(&opened, &parts, &rules).await?);
     let to_write = count(&parts, is_write);
     show_plan(screen, &parts, &warnings)?;
     if let Err(refused) = may_write(&args, &parts, to_write) {
         print_json(screen, &parts, &warnings, 0)?;
         return Err(refused);
     }
-    let rules = args.rules.rules();
     let bar = progress::bar(screen, "setting", u64::try_from(to_write).unwrap_or(u64::MAX));
     let mut written = 0;
     let imported = opened.vault.import(take_parts(&mut parts), &rules, |count| {
@@ -72,7 +73,11 @@ pub(crate) async fn import(
         });
     }
     bar.finish_and_clear();
-    screen.done(|| format!("{written} values are set.\n"), || as_json(&parts, &warnings, written))
+    screen.done(|| format!("{} set.\n", values(written)), || as_json(&parts, &warnings, written))
+}
+
+fn values(count: usize) -> String {
+    if count == 1 { "1 value".to_owned() } else { format!("{count} values") }
 }
 
 /// Whether the plan may be carried out: no conflict in the way, and somebody said yes.
@@ -84,7 +89,7 @@ fn may_write(args: &ImportArgs, parts: &[Part], to_write: usize) -> Result<(), F
     if args.yes || to_write == 0 {
         return Ok(());
     }
-    prompt::confirm(&format!("Set these {to_write} values?"))
+    prompt::confirm(&format!("Set {}?", values(to_write)))
 }
 
 /// What is to be written, scope by scope. A new Space of which nothing is taken isn't made.

@@ -3,8 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use undertone_core::resolve::Role;
-use undertone_core::vault::{ImportItem, PlanOutcome, PlanRow, Replace, Spelling};
-use undertone_core::{EnvironmentId, Scope, SecretName, SecretValue, SpaceId};
+use undertone_core::vault::{EmptyValue, ImportItem, PlanOutcome, PlanRow, Replace, Spelling};
+use undertone_core::{EnvironmentId, Mode, Names, Rules, Scope, SecretName, SecretValue, SpaceId};
 use zeroize::Zeroizing;
 
 use super::file::Entry;
@@ -17,7 +17,7 @@ use crate::scopes::spaces;
 pub(super) struct Choices {
     pub spelling: Spelling,
     pub replace: Replace,
-    pub empty: undertone_core::vault::EmptyValue,
+    pub empty: EmptyValue,
     pub create_spaces: bool,
 }
 
@@ -134,6 +134,44 @@ async fn for_new_space(
     Ok(judged(scope, true, rows, entries, choices))
 }
 
+/// What the values lose, or never had, under these rules.
+pub(super) async fn rule_warnings(
+    opened: &Opened,
+    parts: &[Part],
+    rules: &Rules,
+) -> Result<Vec<String>, Failure> {
+    let mut warnings = Vec::new();
+    let Some(writes) = parts.iter().find(|part| 0 < part.count(is_write)) else {
+        return Ok(warnings);
+    };
+    let chain = Scope::Environment(writes.scope.environment().clone()).chain();
+    let mode = opened.store.chain(&chain, Names::Only(&[])).await?.mode;
+    if rules.hosts.is_none() && mode == Mode::Standard {
+        warnings.push("no rule says to which hosts these values may go: add --host".to_owned());
+    }
+    if *rules != Rules::default() {
+        return Ok(warnings);
+    }
+    for part in parts {
+        let replaced: HashSet<&SecretName> =
+            part.rows.iter().filter(|row| row.outcome == PlanOutcome::Replace).map(|row| &row.name).collect();
+        if replaced.is_empty() {
+            continue;
+        }
+        let known = opened.vault.list(&part.scope).await?;
+        let losing = known.iter().filter(|known| replaced.contains(&known.name)).filter(|known| {
+            known.layers.iter().any(|layer| layer.scope == part.scope && layer.rules != Rules::default())
+        });
+        warnings.extend(losing.map(|known| {
+            format!(
+                "`{}` in {} has rules of use, and its new version would have none",
+                known.name, part.scope
+            )
+        }));
+    }
+    Ok(warnings)
+}
+
 /// Adds the conflicts that the values and the other names of the file make.
 fn judged(scope: Scope, is_new: bool, mut rows: Vec<PlanRow>, entries: Vec<Entry>, choices: Choices) -> Part {
     let mut by_look: HashMap<String, SecretName> = HashMap::new();
@@ -144,9 +182,7 @@ fn judged(scope: Scope, is_new: bool, mut rows: Vec<PlanRow>, entries: Vec<Entry
         let problem = match (&value, twin) {
             (Err(too_large), _) => Some(too_large.to_string()),
             (Ok(_), Some(twin)) => Some(format!("looks like `{twin}`, which the file has too")),
-            (Ok(value), None)
-                if value.is_empty() && choices.empty == undertone_core::vault::EmptyValue::Refused =>
-            {
+            (Ok(value), None) if value.is_empty() && choices.empty == EmptyValue::Refused => {
                 Some("the value is empty: add --allow-empty if that is meant".to_owned())
             }
             (Ok(_), None) => None,

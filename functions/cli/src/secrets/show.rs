@@ -58,7 +58,7 @@ fn explain_text(screen: &Screen, explanation: &Explanation) -> String {
             if layer.locked { "yes" } else { "-" }.into(),
             layer.expires_at.map_or_else(|| "-".to_owned(), time).into(),
             hosts(&layer.rules).into(),
-            format!("{}: {}", layer.role.as_str().replace('_', " "), layer.reason()).into(),
+            layer.reason().into(),
         ]);
     }
     format!("{}\n\n{}", shown_lines(&explanation.sentence()), table.render(screen))
@@ -140,8 +140,10 @@ fn hosts(rules: &Rules) -> String {
 }
 
 /// The host rules of every row that binds a use: a host must be in each of them.
-fn effective_hosts(rules: &EffectiveRules) -> String {
-    let layers: Vec<String> = rules.0.iter().filter_map(|rules| rules.hosts.as_ref()).map(joined).collect();
+pub(crate) fn effective_hosts(rules: &EffectiveRules) -> String {
+    let mut layers: Vec<String> =
+        rules.0.iter().filter_map(|rules| rules.hosts.as_ref()).map(joined).collect();
+    layers.dedup();
     if layers.is_empty() { "-".to_owned() } else { layers.join(" and ") }
 }
 

@@ -48,9 +48,12 @@ pub(crate) async fn destroy(screen: &Screen, opened: &Opened, args: ConfirmedArg
         return Err(VaultError::NoRow { scope, name }.into());
     }
     let preview = without(opened, &scope, &name).await?;
+    let versions = match history.versions.len() {
+        1 => "its one version".to_owned(),
+        count => format!("all its {count} versions"),
+    };
     let what = format!(
-        "All versions of `{name}` in {scope} will be destroyed, for good ({} of them). Without it: {}\n",
-        history.versions.len(),
+        "`{name}` in {scope} would be destroyed with {versions}, for good. Without it: {}\n",
         preview.sentence()
     );
     screen.before_acting(args.yes, &what);
@@ -95,13 +98,13 @@ pub(crate) async fn enable(screen: &Screen, opened: &Opened, args: NamedArgs) ->
 pub(crate) async fn restore(screen: &Screen, opened: &Opened, args: VersionArgs) -> Result<(), Failure> {
     let scope = args.scope.scope();
     let written = opened.vault.restore(&scope, &args.name, args.version).await?;
-    report(screen, "restore", &scope, &written, "is current again")
+    report(screen, "restore", &scope, &written, &format!("is back at version {}", args.version))
 }
 
 pub(crate) async fn revoke(screen: &Screen, opened: &Opened, args: VersionArgs) -> Result<(), Failure> {
     let scope = args.scope.scope();
     let written = opened.vault.revoke(&scope, &args.name, args.version).await?;
-    report(screen, "revoke", &scope, &written, "is revoked")
+    report(screen, "revoke", &scope, &written, &format!("has its version {} revoked", args.version))
 }
 
 /// What wins without the row; a row that is unset or deleted already changes nothing.
@@ -122,11 +125,10 @@ fn report(
     written: &Written,
     became: &str,
 ) -> Result<(), Failure> {
-    let name = &written.after.name;
     screen.done(
         || {
-            let version = written.version.map(|version| format!(" version {version}")).unwrap_or_default();
-            format!("`{name}`{version} {became} in {scope}.\n{}\n", written.after.sentence())
+            let after = &written.after;
+            format!("`{}` {became} in {scope}.\n{}\n", after.name, after.sentence())
         },
         || wire::changed(done, scope, written.version, &[], &written.after),
     )

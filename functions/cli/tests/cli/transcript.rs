@@ -10,7 +10,7 @@
 //! ! text           is expected on standard error
 //! ? 3              is the expected exit code, 0 if left away
 //! ```
-//! Times, the user's name and the folder are written `[TIME]`, `[USER]`, `[DIR]`; runs of blanks count as two.
+//! Times, ids of keys, the user's name and the folder are `[TIME]`, `[KEY]`, `[USER]`, `[DIR]`; runs of blanks count as two.
 //! `UPDATE_GOLDEN=1 cargo test -p undertone-cli` writes the expectations anew.
 
 use std::fmt::Write;
@@ -85,7 +85,7 @@ fn run(world: &World, typed: &str, input: &str) -> Said {
 fn answer(out: &mut String, world: &World, said: &Said) {
     for (mark, text) in [('>', &said.out), ('!', &said.err)] {
         for line in text.lines() {
-            let line = squeezed(&timeless(line))
+            let line = squeezed(&keyless(&timeless(line)))
                 .replace(world.path().to_str().unwrap(), "[DIR]")
                 .replace(&format!("\"{}\"", user()), "\"[USER]\"")
                 .replace(&format!("  {}  ", user()), "  [USER]  ");
@@ -163,6 +163,13 @@ fn timeless(line: &str) -> String {
         }
     }
     out
+}
+
+/// Ids of keys, 32 hex digits, as `[KEY]`.
+fn keyless(line: &str) -> String {
+    let is_key = |word: &str| word.len() == 32 && word.bytes().all(|b| b.is_ascii_hexdigit());
+    let words = line.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| is_key(word));
+    words.fold(line.to_owned(), |line, key| line.replace(key, "[KEY]"))
 }
 
 fn time_at(text: &str) -> Option<usize> {
