@@ -283,10 +283,42 @@ impl FromStr for Unjudged {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use clap::{Command, CommandFactory, Parser};
+
+    use super::Cli;
+
+    const MANUAL: &str = include_str!("../../../../docs/reference/cli.md");
 
     #[test]
     fn the_command_line_is_consistent() {
-        super::Cli::command().debug_assert();
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_example_of_the_manual_is_understood_and_every_command_has_one() {
+        let examples = MANUAL.split("```sh\n").skip(1).filter_map(|rest| rest.split("\n```").next());
+        let mut shown = Vec::new();
+        for line in examples.flat_map(str::lines) {
+            let line = line.split(" # ").next().unwrap_or_default();
+            let line = line.split(" | ").last().unwrap_or_default();
+            let words = line.split_whitespace().take_while(|word| !["<", ">"].contains(word));
+            let words: Vec<&str> = words.map(|word| word.trim_matches('\'')).collect();
+            if let Err(error) = Cli::try_parse_from(&words) {
+                panic!("{line}: {error}");
+            }
+            shown.push(words.join(" "));
+        }
+        for command in commands(&Cli::command(), "") {
+            let has_example = shown.iter().any(|line| line.starts_with(&command));
+            assert!(has_example, "{command} has no example");
+        }
+    }
+
+    /// Every command that does something, in full.
+    fn commands(command: &Command, before: &str) -> Vec<String> {
+        let name = format!("{before}{}", command.get_name());
+        let inner: Vec<String> =
+            command.get_subcommands().flat_map(|inner| commands(inner, &format!("{name} "))).collect();
+        if inner.is_empty() { vec![name] } else { inner }
     }
 }
