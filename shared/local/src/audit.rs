@@ -82,6 +82,12 @@ impl AuditLog for LocalAudit {
     }
 }
 
+/// Seals the empty chain, when the database is made.
+pub(crate) fn start_chain(transaction: &Transaction<'_>, chain: &ChainKey) -> Result<(), Fault> {
+    transaction.execute("INSERT INTO audit_tip VALUES (1, ?1)", [chain.tip(&CHAIN_START, 0)])?;
+    Ok(())
+}
+
 fn append_waiting(connection: &mut Connection, chain: &ChainKey, waiting: &Mutex<Vec<Waiting>>) {
     let waiting = std::mem::take(&mut *waiting.lock().expect("no holder of this lock panics"));
     if waiting.is_empty() {
@@ -129,10 +135,7 @@ struct End {
 
 impl End {
     fn is_sealed(&self, chain: &ChainKey, tip: Option<[u8; 32]>) -> bool {
-        match tip {
-            None => self.sequence == 0,
-            Some(tip) => chain.tip(&self.mac, self.sequence) == tip,
-        }
+        tip == Some(chain.tip(&self.mac, self.sequence))
     }
 }
 

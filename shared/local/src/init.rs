@@ -6,10 +6,12 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rusqlite::params;
+use undertone_core::audit::ChainKey;
 use undertone_core::keys::use_key;
 use undertone_core::{KeyScope, StoreId};
 use zeroize::Zeroizing;
 
+use crate::audit::start_chain;
 use crate::database::{Database, Open};
 use crate::error::LocalError;
 use crate::home::{DATABASE, Home, Meta, SETTINGS, assemble, unusable};
@@ -126,7 +128,8 @@ fn make_store(path: &Path, keys: &LocalKeys) -> Result<Meta, LocalError> {
             "INSERT INTO meta VALUES ('store_id', ?1), ('store_key', ?2)",
             params![store.0, store_key.encode()],
         )?;
-        start_epoch(transaction, &seals)
+        start_epoch(transaction, &seals)?;
+        start_chain(transaction, &ChainKey::new(&use_key(store, &key, "audit")))
     })?;
     let root_id = keys.root_id(store).map_err(unusable)?;
     Ok(Meta { store, store_key, root_id })

@@ -80,6 +80,16 @@ fn an_edited_row_is_found_and_named_and_others_still_work() {
 }
 
 #[test]
+fn the_time_at_which_a_deleted_row_ends_is_sealed() {
+    let (place, home, _) = filled();
+    block_on(vault(&home).delete(&scope("dev/sp_1"), &name("TOKEN"))).unwrap();
+    let attacker = Attacker::of(&place);
+    attacker
+        .edit("UPDATE rows SET purge_at = '2030-01-01T00:00:00Z' WHERE space = 'sp_1' AND name = 'TOKEN'");
+    assert!(damage(row(&home, "dev/sp_1", "TOKEN")).contains("`TOKEN` in Space dev/sp_1"));
+}
+
+#[test]
 fn an_edited_version_is_found_and_named() {
     let (_place, home, attacker) = filled();
     for edit in [
@@ -148,7 +158,10 @@ fn an_edited_environment_or_space_is_found_and_named() {
 
 #[test]
 fn a_forged_row_is_found_and_named() {
-    let (_place, home, attacker) = filled();
+    let (place, home, _) = filled();
+    set(&home, "dev/sp_1", "GONE", "destroyed destroyed");
+    block_on(vault(&home).destroy(&scope("dev/sp_1"), &name("GONE"))).unwrap();
+    let attacker = Attacker::of(&place);
     for (forgery, scope_text, name_text) in [
         // A copy of a row in another scope, or under another name, with its own MAC.
         (
@@ -158,6 +171,8 @@ fn a_forged_row_is_found_and_named() {
             "dev/sp_1",
             "FORGED",
         ),
+        // A destroyed row has no version whose MAC could tell.
+        ("UPDATE rows SET name = 'FORGED' WHERE space = 'sp_1' AND name = 'GONE'", "dev/sp_1", "FORGED"),
         (
             "UPDATE rows SET name = 'FORGED' WHERE space = 'sp_1' AND name = 'OTHER'",
             "dev/sp_1",
@@ -177,7 +192,7 @@ fn a_forged_row_is_found_and_named() {
         damage(all(&home, "dev/sp_1"));
         attacker.undo();
     }
-    assert_eq!(all(&home, "dev/sp_1"), Ok(4));
+    assert_eq!(all(&home, "dev/sp_1"), Ok(5));
 }
 
 #[test]

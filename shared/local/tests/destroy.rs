@@ -3,28 +3,30 @@
 
 mod support;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
 use futures_executor::block_on;
 use rusqlite::Connection;
-use support::{Place, make_scopes, name, scope, set, vault};
+use support::{Place, change, make_scopes, name, row, scope, set, vault};
+use undertone_core::{Batch, Change, Row, RowHead, Standing, VersionChange, random_bytes};
 use undertone_local::{Home, Level};
 
 /// Sixteen bytes from the middle of every record of a row: salt and ciphertext, found nowhere else.
-fn marks(home: &Home, name_text: &str) -> Vec<[u8; 16]> {
+fn marks(home: &Home, name_text: &str) -> BTreeSet<[u8; 16]> {
     let history = block_on(home.store().history(&scope("dev"), &name(name_text))).unwrap().unwrap();
     let mark = |record: &[u8]| record[40..56].try_into().unwrap();
     history.versions.iter().map(|version| mark(version.body.record())).collect()
 }
 
 /// In which files of the home, also in those of SQLite's, one of the marks is found.
-fn found(home: &Path, marks: &[[u8; 16]]) -> Vec<String> {
+fn found(home: &Path, marks: &BTreeSet<[u8; 16]>) -> Vec<String> {
     let mut files = Vec::new();
     for file in fs::read_dir(home).unwrap() {
         let file = file.unwrap();
         let bytes = fs::read(file.path()).unwrap();
-        if bytes.windows(16).any(|window| marks.iter().any(|mark| mark == window)) {
+        if bytes.windows(16).any(|window| marks.contains(window)) {
             files.push(file.file_name().into_string().unwrap());
         }
     }
@@ -40,26 +42,57 @@ fn scrub_check(home: &Home) -> Level {
     home.health().into_iter().find(|check| check.name == "destroyed values").unwrap().level
 }
 
+fn destroying(row: &Row) -> Change {
+    let head = RowHead { standing: Standing::Destroyed, current: 0, ..row.head.clone() };
+    let (scope, name, expected) = (row.scope.clone(), row.name.clone(), Some(row.revision));
+    Change { scope, name, expected, head, versions: VersionChange::DestroyAll }
+}
+
 #[test]
-fn destroyed_records_are_in_no_file_any_more() {
+fn of_thousands_of_destroyed_records_nothing_is_left_in_any_file() {
     let (place, home) = Place::with_home();
     make_scopes(&home);
-    // Many rows in a mixed order and sizes up to overflow pages, so that pages split.
-    let sizes = [10, 3_000, 200, 9_000, 30];
-    for (round, size) in sizes.into_iter().enumerate() {
-        for number in 0..24 {
-            let value = format!("{round} {number} {}", "x".repeat(size));
-            set(&home, "dev", &format!("NAME_{}", (number * 7) % 24), &value);
+    let store = home.store();
+    // Names in no order and sizes up to several pages, so that pages split, merge and overflow.
+    let records: Vec<(String, Vec<u8>)> = (0..3_000_u32)
+        .map(|number| {
+            let size = [166, 166, 230, 600, 1_400, 166, 9_000][number as usize % 7];
+            let bytes = (0..size / 16 + 1).flat_map(|_| random_bytes::<16>()).take(size).collect();
+            (format!("NAME_{}", number.wrapping_mul(2_654_435_761) % 1_000_003), bytes)
+        })
+        .collect();
+    for part in records.chunks(500) {
+        let changes = part.iter().map(|(name, record)| change(name, record)).collect();
+        block_on(store.write(Batch { changes, ..Batch::default() })).unwrap();
+    }
+    let doomed: Vec<&(String, Vec<u8>)> =
+        (0..3_000).map(|number| number * 1_009 % 3_000).filter(|n| n % 5 != 0).map(|n| &records[n]).collect();
+    for part in doomed.chunks(100) {
+        let destroyed = part.iter().map(|(name, _)| destroying(&row(&home, "dev", name).unwrap().unwrap()));
+        let changes = destroyed.collect();
+        block_on(store.write(Batch { changes, ..Batch::default() })).unwrap();
+    }
+    // The start, a middle and the end of each record.
+    let marks = |record: &[u8]| [0, 60, record.len() - 16].map(|at| record[at..at + 16].try_into().unwrap());
+    let gone: BTreeSet<[u8; 16]> = doomed.iter().flat_map(|(_, record)| marks(record)).collect();
+    assert_eq!(found(&place.home(), &gone), [""; 0]);
+    let kept: BTreeSet<[u8; 16]> = marks(&records[0].1).into();
+    assert_eq!(found(&place.home(), &kept), ["undertone.db"], "the others are still there");
+}
+
+#[test]
+fn destroyed_values_are_in_no_file_any_more() {
+    let (place, home) = Place::with_home();
+    make_scopes(&home);
+    for round in 0..3 {
+        for name in ["GONE", "KEPT"] {
+            set(&home, "dev", name, &format!("{name} {round}"));
         }
     }
-    let doomed: Vec<String> = (0..24).filter(|number| number % 3 != 1).map(|n| format!("NAME_{n}")).collect();
-    let gone: Vec<[u8; 16]> = doomed.iter().flat_map(|name| marks(&home, name)).collect();
-    let kept: Vec<[u8; 16]> = marks(&home, "NAME_1");
-    assert_eq!((gone.len(), kept.len()), (80, 5));
+    let (gone, kept) = (marks(&home, "GONE"), marks(&home, "KEPT"));
+    assert_eq!((gone.len(), kept.len()), (3, 3));
     assert!(!found(&place.home(), &gone).is_empty(), "they are there before");
-    for name in &doomed {
-        destroy(&home, name);
-    }
+    destroy(&home, "GONE");
     assert_eq!(found(&place.home(), &gone), [""; 0]);
     assert!(!found(&place.home(), &kept).is_empty(), "and the others still are");
     assert_eq!(scrub_check(&home), Level::Ok);
@@ -82,4 +115,13 @@ fn a_reader_delays_the_end_of_destroyed_records_and_nobody_forgets_it() {
     set(&home, "dev", "OTHER", "hunter3hunter3");
     assert_eq!(found(&place.home(), &gone), [""; 0], "the next write pays the debt");
     assert_eq!(scrub_check(&home), Level::Ok);
+}
+
+#[test]
+fn what_was_still_owed_when_a_program_ended_is_paid_when_the_home_is_opened() {
+    let (place, home) = Place::with_home();
+    assert_eq!(scrub_check(&home), Level::Ok);
+    drop(home);
+    place.sql("INSERT INTO meta VALUES ('scrub', x'01')");
+    assert_eq!(scrub_check(&place.open().unwrap()), Level::Ok);
 }

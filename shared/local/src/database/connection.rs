@@ -81,3 +81,39 @@ fn set_up(connection: &Connection) -> Result<(), Fault> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_connection_is_set_up_the_same_way() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("undertone.db");
+        std::fs::write(&path, "").unwrap();
+        schema::create(&mut creator(&path).unwrap(), |_| Ok(())).unwrap();
+        let Opened::Ready(writer) = writer(&path).unwrap() else { panic!("it was just made") };
+        for (connection, query_only) in [(writer, "0"), (reader(&path).unwrap(), "1")] {
+            for (pragma, expected) in [
+                ("journal_mode", "wal"),
+                ("synchronous", "2"),
+                ("secure_delete", "1"),
+                ("foreign_keys", "1"),
+                ("trusted_schema", "0"),
+                ("cell_size_check", "1"),
+                ("temp_store", "2"),
+                ("busy_timeout", "5000"),
+                ("query_only", query_only),
+            ] {
+                let value: rusqlite::types::Value =
+                    connection.pragma_query_value(None, pragma, |columns| columns.get(0)).unwrap();
+                let value = match value {
+                    rusqlite::types::Value::Integer(number) => number.to_string(),
+                    rusqlite::types::Value::Text(text) => text,
+                    other => panic!("{other:?}"),
+                };
+                assert_eq!(value, expected, "{pragma}");
+            }
+        }
+    }
+}

@@ -110,7 +110,7 @@ mod tests {
             (format!("{text}\r\n").into_bytes(), KeyProblem::CarriageReturn),
             (format!("{text}\n\n").into_bytes(), KeyProblem::WhiteSpace),
             (format!("{text} \n").into_bytes(), KeyProblem::WhiteSpace),
-            (text[..53].as_bytes().to_vec(), KeyProblem::Length(53)),
+            (text.as_bytes()[..53].to_vec(), KeyProblem::Length(53)),
             (format!("{text}A").into_bytes(), KeyProblem::Length(55)),
             (text.replacen("Bw", "B+", 1).into_bytes(), KeyProblem::Alphabet),
             (text.replacen("Bw", "B\0", 1).into_bytes(), KeyProblem::Alphabet),

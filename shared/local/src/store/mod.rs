@@ -1,8 +1,9 @@
 //! The port `Store` over the embedded database.
 //!
 //! What a program other than Undertone changes in the file is found when it is read: by MACs, by
-//! sealed counts, or because a record doesn't open. Not found is an older state of the whole
-//! file, or the removal of a name with its every trace: that takes an anchor outside the file.
+//! sealed counts, or because a record doesn't open. Not found is what Undertone itself once wrote
+//! and somebody put back: an older state of one row, of one version (before it was revoked, say)
+//! or of the whole file. That takes the heads and the anchor that the record format reserves.
 
 mod columns;
 mod read;

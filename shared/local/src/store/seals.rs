@@ -3,8 +3,8 @@
 //! Every Environment, Space, row, version and the epoch carries an HMAC-SHA-256 under a key that
 //! hangs under the store key, checked at every read, so that an edit made past Undertone is
 //! found. It covers which table, which row of it, and every field; a version's record isn't
-//! covered, since it opens only where it belongs. A MAC can't tell that a row was removed
-//! together with every trace of it, or that the whole of an older state was put back.
+//! covered, since it opens only where it belongs. A MAC can't tell that an older state of a row
+//! or version, which once was right, was put back.
 
 use aws_lc_rs::hmac;
 use jiff::Timestamp;

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use undertone_core::keys::WrappedKey;
 use undertone_core::{
-    Batch, Change, Environment, Epoch, Revision, Row, Scope, SecretName, Space, StoreError, Version,
-    VersionChange,
+    Batch, Change, Environment, Epoch, Revision, Row, Scope, SecretName, Space, Standing, StoreError,
+    Version, VersionChange,
 };
 
 use super::columns::{Fields, edited};
@@ -173,7 +173,8 @@ impl Moment<'_> {
         if known.as_ref().map(|known| known.thing.revision) != expected {
             return Err(StoreError::Conflict { scope, name }.into());
         }
-        if known.is_none() {
+        let is_new = known.as_ref().is_none_or(|known| known.thing.head.standing == Standing::Destroyed);
+        if is_new {
             self.check_look_alike(&scope, &name)?;
         }
         let count = known.as_ref().map_or(0, |known| known.count);
@@ -195,15 +196,15 @@ impl Moment<'_> {
     }
 
     fn check_look_alike(self, scope: &Scope, name: &SecretName) -> Result<(), Fault> {
-        // A Space shares its chain with its Environment only, an Environment with all its Spaces.
+        // Destroyed rows (3) bar no spelling. A Space shares its chain with its Environment only, an Environment with all its Spaces.
         let sql = match scope {
             Scope::Environment(_) => {
                 "SELECT space, name FROM rows WHERE environment = ?1 AND folded = ?2 AND name <> ?3
-                     AND ?4 = '' LIMIT 1"
+                     AND standing <> 3 AND ?4 = '' LIMIT 1"
             }
             Scope::Space(..) => {
                 "SELECT space, name FROM rows WHERE environment = ?1 AND folded = ?2 AND name <> ?3
-                     AND space IN ('', ?4) LIMIT 1"
+                     AND standing <> 3 AND space IN ('', ?4) LIMIT 1"
             }
         };
         let mut statement = self.transaction.prepare_cached(sql)?;

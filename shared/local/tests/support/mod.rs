@@ -13,8 +13,8 @@ use undertone_core::keys::unwrap_checked;
 use undertone_core::record::{self, Context, Kind, RecordError};
 use undertone_core::vault::{SetRequest, Spelling, Vault};
 use undertone_core::{
-    Body, Environment, KeyScope, Mode, Names, Row, Scope, SecretName, SecretValue, Space, StoreError,
-    SystemClock,
+    Body, Change, Environment, KeyScope, Mode, Names, Row, RowHead, Rules, Scope, SecretId, SecretName,
+    SecretValue, Space, Standing, StoreError, SystemClock, Version, VersionChange,
 };
 use undertone_local::{Home, LocalError, NewKey};
 use zeroize::Zeroizing;
@@ -107,6 +107,35 @@ pub fn set_any(home: &Home, scope_text: &str, name_text: &str, value: &str) {
     let value = SecretValue::new(value.as_bytes().to_vec()).unwrap();
     let request = SetRequest { spelling: Spelling::Any, ..SetRequest::new(name(name_text), value) };
     block_on(vault(home).set(&scope(scope_text), request)).unwrap();
+}
+
+/// The first version of a name in `dev`, with bytes that stand for a sealed record.
+pub fn change(name_text: &str, record: &[u8]) -> Change {
+    let at = jiff::Timestamp::UNIX_EPOCH;
+    Change {
+        scope: scope("dev"),
+        name: name(name_text),
+        expected: None,
+        head: RowHead {
+            id: SecretId::random(),
+            standing: Standing::Active,
+            current: 1,
+            latest: 1,
+            disabled: false,
+            locked: false,
+            expires_at: None,
+            updated_at: at,
+            updated_by: "tester".to_owned(),
+        },
+        versions: VersionChange::Add(Version {
+            number: 1,
+            body: Body::Value(record.into()),
+            rules: Rules::default(),
+            revoked: false,
+            created_at: at,
+            created_by: "tester".to_owned(),
+        }),
+    }
 }
 
 /// The scope's own row.
