@@ -54,12 +54,14 @@ async fn filled(folder: &Path, spaces: usize) -> Home {
     let parts = (0..spaces).map(|space| {
         let item = |n| ImportItem {
             name: format!("SECRET_{n}").parse().expect("a name"),
-            value: SecretValue::new(format!("value-{space}-{n}-0123456789abcdef").into_bytes()).expect("short"),
+            value: SecretValue::new(format!("value-{space}-{n}-0123456789abcdef").into_bytes())
+                .expect("short"),
         };
         ImportPart { scope: scope(space), makes: Makes::Space, items: (0..PER_SPACE).map(item).collect() }
     });
     let mut written = 0;
-    let imported = vault.import(parts.collect(), &Rules::default(), |count| {
+    let rules = Rules::default();
+    let imported = vault.import(parts.collect(), &rules, |count| {
         written += count;
         eprint!("\rimported {written} of {} secrets, {:.0?} ", spaces * PER_SPACE, begun.elapsed());
         let _ = std::io::stderr().flush();
@@ -74,8 +76,11 @@ async fn cold(home: &Home, space: usize) -> Duration {
     let resolver =
         Resolver::new(home.store(), home.keys(), Arc::new(SystemClock::default()), Freshness::default());
     let names = (0..PER_SPACE).map(|n| (format!("SECRET_{n}").parse().expect("a name"), None));
-    let declaration =
-        Arc::new(Declaration { agent: "bench".parse().expect("a slug"), secrets: names.collect(), granted: Vec::new() });
+    let declaration = Arc::new(Declaration {
+        agent: "bench".parse().expect("a slug"),
+        secrets: names.collect(),
+        granted: Vec::new(),
+    });
     let scope = scope(space);
     let chain = Chain { environment: scope.environment().clone(), space: scope.space().cloned() };
     let begun = Instant::now();

@@ -68,6 +68,7 @@ fn kind(result: &Result<Response, EgressError>) -> String {
             EgressError::BadBody(_) => "BadBody",
             EgressError::BadTemplate => "BadTemplate",
             EgressError::Secret(error) => match error {
+                UseError::NotOfThisEvent { .. } => "NotOfThisEvent",
                 UseError::HostNotAllowed { .. } => "HostNotAllowed",
                 UseError::NoHostRule { .. } => "NoHostRule",
                 UseError::MethodNotAllowed { .. } => "MethodNotAllowed",
@@ -84,6 +85,7 @@ fn kind(result: &Result<Response, EgressError>) -> String {
             EgressError::BadAnswer { .. } => "BadAnswer",
             EgressError::Status { .. } => "Status",
             EgressError::SecretInRedirect { .. } => "SecretInRedirect",
+            EgressError::SecretInRequest { .. } => "SecretInRequest",
         },
     };
     name.to_owned()

@@ -8,6 +8,7 @@ mod echoes;
 mod failures;
 mod handles;
 mod logs;
+mod onward;
 mod panics;
 mod replies;
 mod wire;

@@ -9,10 +9,13 @@ use undertone_tests::world::{World, hosts, name, scope};
 use crate::lookup::{Answer, Asker, HOST, value, version};
 use crate::wrapped::WrappedStore;
 
+/// What a hand in the store does to the rows of a chain.
+type Edit = fn(&mut ChainRows);
+
 #[tokio::test]
 async fn records_that_were_moved_or_edited_are_unreadable_and_the_others_are_not() {
     // What audit says of it; nothing where already the lookup fails.
-    let edits: [(&str, Option<&str>, fn(&mut ChainRows)); 8] = [
+    let edits: [(&str, Option<&str>, Edit); 8] = [
         ("the records of two names are swapped", Some("commitment mismatch"), |rows| {
             let [one, two] = ["ONE", "TWO"].map(|name| current(rows, "live/red", name).body.clone());
             current(rows, "live/red", "ONE").body = two;
@@ -62,7 +65,7 @@ async fn records_that_were_moved_or_edited_are_unreadable_and_the_others_are_not
 
 #[tokio::test]
 async fn a_key_that_is_missing_or_another_makes_its_scope_unreadable_and_no_other() {
-    let edits: [fn(&mut ChainRows); 3] = [
+    let edits: [Edit; 3] = [
         |rows| rows.scopes[1].keys.clear(),
         |rows| rows.scopes[1].keys = rows.scopes[0].keys.clone(),
         |rows| rows.scopes[1].keys[0].id = KeyId([7; 16]),

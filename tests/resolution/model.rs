@@ -201,7 +201,7 @@ impl Model {
     fn decider(&self, place: Place, name: Name) -> Option<Place> {
         let rows = || chain(place).into_iter().filter(|place| self.at(place, name).is_some());
         let locked = rows().find(|place| self.at(place, name).is_some_and(|row| row.locked));
-        locked.or_else(|| rows().last())
+        locked.or_else(|| rows().next_back())
     }
 
     fn at(&self, place: &Place, name: Name) -> Option<&Row> {

@@ -2,10 +2,8 @@
 
 use undertone::{Result, slack::SLACK_API};
 
-/// Wipes every block of memory when it is freed: buffers of HTTP and TLS, too, held the token.
-#[global_allocator]
-static MEMORY: zeroizing_alloc::ZeroAlloc<std::alloc::System> =
-    zeroizing_alloc::ZeroAlloc(std::alloc::System);
+// Buffers of HTTP and TLS, too, held the token.
+undertone::wipe_freed_memory!();
 
 #[tokio::main]
 async fn main() -> Result<()> {

@@ -12,7 +12,7 @@ use crate::id::{EnvironmentId, SpaceId, StoreId};
 use crate::keys::{Generation, KeyError, Opener, Provider, Sealer, WrappedKey};
 use crate::name::SecretName;
 use crate::record::{KeyScope, ScopeKey};
-use crate::row::{Change, History, Revision, Row, Version, VersionChange};
+use crate::row::{Change, History, Revision, Row, Standing, Version, VersionChange};
 use crate::scope::{Chain, Scope};
 use crate::store::{Batch, ChainRows, Environment, Epoch, Names, ScopeRows, Space, Store, StoreError};
 
@@ -84,7 +84,9 @@ impl State {
                 && (other == scope || other.space().is_none() || scope.space().is_none())
         };
         for (other, rows) in self.rows.iter().filter(|(other, _)| in_one_chain(other)) {
-            if let Some(existing) = rows.keys().find(|known| *known != name && known.folded() == folded) {
+            let kept = rows.values().filter(|known| known.row.head.standing != Standing::Destroyed);
+            let mut names = kept.map(|known| &known.row.name);
+            if let Some(existing) = names.find(|known| *known != name && known.folded() == folded) {
                 return Err(StoreError::LookAlike {
                     name: name.clone(),
                     existing: existing.clone(),
@@ -112,7 +114,7 @@ impl State {
         if known.map(|known| known.row.revision) != change.expected {
             return Err(StoreError::Conflict { scope: change.scope, name: change.name });
         }
-        if known.is_none() {
+        if known.is_none_or(|known| known.row.head.standing == Standing::Destroyed) {
             self.check_look_alike(&change.scope, &change.name)?;
         }
         let mut versions: Vec<Version> = known.map(|known| known.versions.clone()).unwrap_or_default();
@@ -357,7 +359,7 @@ impl AuditLog for MemoryAudit {
                 return Ok(broken);
             }
         }
-        let tip = rows.last().map(|row| self.key.tip(&row.mac, row.sequence));
-        Ok(check.end(tip))
+        let (sequence, last) = rows.last().map_or((0, CHAIN_START), |row| (row.sequence, row.mac));
+        Ok(check.end(Some(self.key.tip(&last, sequence))))
     }
 }

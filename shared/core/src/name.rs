@@ -100,14 +100,16 @@ impl Borrow<str> for SecretName {
     }
 }
 
-/// A text that came from outside, fit for a message: hidden characters as `\u{..}`, cut at 120 characters.
+/// A text that came from outside, fit for a message: hidden characters as `\u{..}`.
+///
+/// A text of more than 120 characters isn't shown at all: the leak guard doesn't know a part of a value.
 pub fn escaped(text: &str) -> String {
+    let length = text.chars().count();
+    if 120 < length {
+        return format!("(a text of {length} characters)");
+    }
     let mut out = String::new();
-    for (count, c) in text.chars().enumerate() {
-        if count == 120 {
-            out.push('…');
-            break;
-        }
+    for c in text.chars() {
         match c {
             '\n' => out.push_str("\\n"),
             '\r' => out.push_str("\\r"),

@@ -5,7 +5,8 @@
 //! then opened.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use zeroize::Zeroizing;
 
@@ -22,6 +23,9 @@ pub struct Execution {
     declaration: Arc<Declaration>,
     resolver: Arc<Resolver>,
     audit: Arc<dyn AuditLog>,
+    /// What was handed out so far, for cleaning what the actor says.
+    snapshots: Mutex<Vec<Arc<Snapshot>>>,
+    ended: AtomicBool,
 }
 
 impl Execution {
@@ -32,7 +36,14 @@ impl Execution {
         resolver: Arc<Resolver>,
         audit: Arc<dyn AuditLog>,
     ) -> Arc<Self> {
-        Arc::new(Self { actor, declaration, resolver, audit })
+        Arc::new(Self {
+            actor,
+            declaration,
+            resolver,
+            audit,
+            snapshots: Mutex::default(),
+            ended: AtomicBool::new(false),
+        })
     }
 
     /// Whose attempt it is.
@@ -42,7 +53,24 @@ impl Execution {
 
     /// The answers along a chain for every declared name, pinned for this attempt by whoever keeps them.
     pub async fn snapshot(&self, chain: &Chain) -> Result<Arc<Snapshot>, ResolveError> {
-        self.resolver.snapshot(&self.declaration, chain).await
+        let snapshot = self.resolver.snapshot(&self.declaration, chain).await?;
+        let mut snapshots = self.snapshots.lock().expect("no holder of this lock panics");
+        if !snapshots.iter().any(|known| Arc::ptr_eq(known, &snapshot)) {
+            snapshots.push(snapshot.clone());
+        }
+        Ok(snapshot)
+    }
+
+    /// Ends the attempt: from now on its handles are refused, wherever they were kept.
+    pub fn end(&self) {
+        self.ended.store(true, Ordering::Release);
+    }
+
+    /// A text of the actor's, fit for a row of audit: masked first, then escaped.
+    fn said(&self, text: &str) -> String {
+        let snapshots = self.snapshots.lock().expect("no holder of this lock panics").clone();
+        let clean = |text: String, snapshot: &Arc<Snapshot>| snapshot.guard().clean(&text).into_owned();
+        crate::name::escaped(&snapshots.iter().fold(text.to_owned(), clean))
     }
 
     /// The handle for a name. Nothing is allocated: a handle is two counted references.
@@ -81,16 +109,18 @@ impl Execution {
             | ResolveError::UnknownScope(_)
             | ResolveError::Unavailable { .. } => return Ok(()),
         };
+        // What isn't a declared name may be any text that code got hold of.
+        let said = self.said(name);
         let entry = AuditEntry {
             at: self.resolver.clock().now(),
             actor: self.actor.clone(),
             action: Action::Resolve,
             scope: None,
             asked_in: Some(chain.nearest()),
-            name: name.parse().ok(),
+            name: name.parse().ok().filter(|_| said == name),
             version: None,
             destination: None,
-            reason: None,
+            reason: (said != name).then_some(said),
             outcome: Outcome::Refused(reason.to_owned()),
         };
         self.audit.append(vec![entry]).await
@@ -154,7 +184,7 @@ impl Secret {
     pub async fn reveal(&self, reason: &str) -> Result<Revealed, UseError> {
         self.confirm().await?;
         let mut entry = self.entry(Action::Reveal);
-        entry.reason = Some(crate::name::escaped(reason));
+        entry.reason = Some(self.execution.said(reason));
         if self.resolved.rules.reveal() == Reveal::Refused {
             entry.outcome = Outcome::Refused("reveal".to_owned());
             self.execution.audit.append(vec![entry]).await?;
@@ -164,7 +194,15 @@ impl Secret {
         self.open(Action::Reveal).await.map(Revealed)
     }
 
+    /// Whether the handle is of this attempt.
+    pub fn is_of(&self, execution: &Arc<Execution>) -> bool {
+        Arc::ptr_eq(&self.execution, execution)
+    }
+
     async fn confirm(&self) -> Result<(), UseError> {
+        if self.execution.ended.load(Ordering::Acquire) {
+            return Err(UseError::NotOfThisEvent { name: self.resolved.name.clone() });
+        }
         let confirmed = self.execution.resolver.confirm(&self.resolved).await;
         if let Err(error) = &confirmed {
             let (execution, name) = (&self.execution, self.resolved.name.as_str());
@@ -227,6 +265,14 @@ impl Revealed {
 /// Why a value didn't leave.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UseError {
+    /// The handle was kept from another event.
+    #[error(
+        "the handle of `{name}` is from another event: look it up with `event.secrets` in the one that uses it"
+    )]
+    NotOfThisEvent {
+        /// The secret.
+        name: SecretName,
+    },
     /// The rules allow other hosts.
     #[error("secret `{name}` may not be sent to {host}: set it again with `--host {host}` to allow that")]
     HostNotAllowed {
@@ -299,7 +345,7 @@ pub async fn disclose(uses: &[(&Secret, Sink)], to: &Destination) -> Result<Vec<
         let mut entry = secret.entry(Action::Use);
         entry.destination = Some((*sink, to.clone()));
         let resolved = &secret.resolved;
-        if let Err(refusal) = resolved.rules.check(resolved.mode, *sink, to) {
+        if let Err(refusal) = resolved.check(*sink, to) {
             entry.outcome = Outcome::Refused(reason(refusal).to_owned());
             secret.execution.audit.append(vec![entry]).await?;
             return Err(refused(&resolved.name, refusal, *sink, to));

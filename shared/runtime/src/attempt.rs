@@ -57,11 +57,27 @@ impl Attempt {
     /// The guards of every secret that this attempt can use: of its own chain, and of the granted
     /// scopes that it has asked so far.
     pub(crate) fn guards(&self) -> Vec<Arc<Guard>> {
-        let foreign: Vec<Arc<Snapshot>> = {
-            let foreign = self.foreign.lock().expect("no holder of this lock panics");
-            foreign.values().cloned().collect()
-        };
-        self.own.get().into_iter().chain(&foreign).map(|snapshot| snapshot.guard()).collect()
+        self.snapshots().iter().map(|snapshot| snapshot.guard()).collect()
+    }
+
+    fn snapshots(&self) -> Vec<Arc<Snapshot>> {
+        let foreign = self.foreign.lock().expect("no holder of this lock panics");
+        self.own.get().into_iter().chain(foreign.values()).cloned().collect()
+    }
+
+    /// The same without the secrets that code may reveal.
+    pub(crate) fn sealed_guards(&self) -> Vec<Arc<Guard>> {
+        self.snapshots().iter().map(|snapshot| snapshot.sealed_guard()).collect()
+    }
+
+    /// Whether the handle is of this attempt.
+    pub(crate) fn owns(&self, secret: &Secret) -> bool {
+        secret.is_of(&self.execution)
+    }
+
+    /// Ends it: its handles are refused from now on.
+    pub(crate) fn end(&self) {
+        self.execution.end();
     }
 
     /// The text with every secret masked that this attempt can use.

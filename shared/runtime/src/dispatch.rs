@@ -192,10 +192,24 @@ impl Runtime {
         }
         let attempt = self.attempt(event, deadline).await?;
         for (position, handler) in matching {
-            let result = run(handler, event, &attempt, deadline).await;
+            let result = match attempt.time_left().is_zero() {
+                true => Err(Failure {
+                    kind: FailureKind::Deadline,
+                    message: "no time was left, so the handler wasn't started".to_owned(),
+                    error: None,
+                }),
+                false => run(handler, event, &attempt, deadline).await,
+            };
             report.outcomes.push(Outcome { handler: position, result });
         }
+        attempt.end();
         Ok(report)
+    }
+
+    /// Forgets answers and unwrapped keys that are no longer fresh. Call it now and then: a
+    /// process that gets no events has no other occasion.
+    pub fn forget_stale(&self) {
+        self.resolver.forget_stale();
     }
 
     async fn attempt(&self, event: &EventData, deadline: Instant) -> Result<Arc<Attempt>, ResolveError> {

@@ -25,6 +25,23 @@ impl Ledger {
         Self { actor, asked_in, audit, clock }
     }
 
+    /// A request that held a secret where no sink is.
+    pub(crate) async fn leak(&self, name: &str, place: &str, to: &Destination) -> Result<(), AuditError> {
+        let entry = AuditEntry {
+            at: self.clock.now(),
+            actor: self.actor.clone(),
+            action: Action::Use,
+            scope: None,
+            asked_in: self.asked_in.clone(),
+            name: name.parse().ok(),
+            version: None,
+            destination: None,
+            reason: Some(format!("in the {place} of {} {}", to.method, to.to)),
+            outcome: Outcome::Refused("secret_in_request".to_owned()),
+        };
+        self.audit.append(vec![entry]).await
+    }
+
     /// One row per use of a request that didn't leave. A request without secrets has none.
     pub(crate) async fn record(
         &self,
@@ -40,7 +57,7 @@ impl Ledger {
             actor: self.actor.clone(),
             action: Action::Use,
             scope: Some(secret.scope().clone()),
-            asked_in: self.asked_in.clone(),
+            asked_in: Some(secret.asked_in().clone()),
             name: Some(secret.name().clone()),
             version: Some(secret.version()),
             destination: Some((*sink, to.clone())),

@@ -1,7 +1,7 @@
 //! Log lines and panics: the leak guard stands before both.
 //!
-//! A line that is written while a handler runs is cleaned with the guard of its attempt; any
-//! other line (from a spawned task, say) with those of the snapshots that were used last. If the
+//! A line is cleaned with the guards of the attempt that writes it, if one does, and with those of
+//! the snapshots that were used last, since code may have kept a text from another event. If the
 //! guard fails, the line is withheld and counted. A panic's message is never shown.
 
 use std::io::{self, Write};
@@ -18,8 +18,8 @@ tokio::task_local! {
     pub(crate) static CURRENT: Arc<Attempt>;
 }
 
-/// How many snapshots stand behind lines from outside a handler.
-const REMEMBERED: usize = 256;
+/// How many snapshots stand behind every line.
+const REMEMBERED: usize = 32;
 
 /// In the order of their last use. They are held, so that a task that outlives its event, and so
 /// may hold a version that no other event will get, is cleaned after all the same.
@@ -44,10 +44,11 @@ pub(crate) fn remember(snapshot: &Arc<Snapshot>) {
     used.push(snapshot.clone());
 }
 
-/// A text with every secret masked that the current attempt, or else any recent one, can use.
+/// A text with every secret masked that the current attempt or a recent one can use.
 pub fn clean(text: &str) -> String {
     let cleaned = catch_unwind(AssertUnwindSafe(|| {
-        let guards = CURRENT.try_with(|attempt| attempt.guards()).unwrap_or_else(|_| recent());
+        let guards = CURRENT.try_with(|attempt| attempt.guards()).unwrap_or_default();
+        let guards = [guards, recent()].concat();
         attempt::clean(&guards, text)
     }));
     cleaned.unwrap_or_else(|_| {

@@ -117,13 +117,23 @@ struct Answer {
     posted: Option<Posted>,
 }
 
+/// Slack's codes are short and plain; anything else isn't repeated.
+fn code(text: String) -> String {
+    let plain =
+        |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b':' | b',' | b'.');
+    match (1..=64).contains(&text.len()) && text.bytes().all(plain) {
+        true => text,
+        false => "an error without a code".to_owned(),
+    }
+}
+
 fn sort(error: String, needed: Option<String>) -> SlackError {
-    let error = undertone_core::escaped(&error);
+    let error = code(error);
     match error.as_str() {
         "invalid_auth" | "not_authed" | "token_revoked" | "token_expired" | "account_inactive" => {
             SlackError::Auth(error)
         }
-        "missing_scope" => SlackError::MissingScope(undertone_core::escaped(&needed.unwrap_or_default())),
+        "missing_scope" => SlackError::MissingScope(code(needed.unwrap_or_default())),
         "channel_not_found" => SlackError::ChannelNotFound,
         "not_in_channel" => SlackError::NotInChannel,
         "is_archived" => SlackError::Archived,

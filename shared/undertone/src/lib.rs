@@ -1,4 +1,4 @@
-//! Undertone: event-driven listeners whose secrets can't leak.
+//! Undertone: event-driven listeners whose first concern is secrets.
 //!
 //! The one crate that a listener's author depends on:
 //! ```no_run
@@ -10,6 +10,8 @@
 //!     call.json(event.payload()).await?.error_for_status()?;
 //!     Ok(())
 //! }
+//!
+//! undertone::wipe_freed_memory!();
 //!
 //! #[tokio::main]
 //! async fn main() -> Result<()> {
@@ -41,6 +43,24 @@ pub use undertone_runtime::{
     RuntimeError, Uses, filter, slack,
 };
 
+/// Makes the program wipe every block of memory when it is freed, so that buffers of HTTP and TLS
+/// keep nothing of what was sent. Say it once, in the program's `main.rs`.
+#[cfg(feature = "local")]
+#[macro_export]
+macro_rules! wipe_freed_memory {
+    () => {
+        #[global_allocator]
+        static WIPED: $crate::__private::ZeroAlloc<::std::alloc::System> =
+            $crate::__private::ZeroAlloc(::std::alloc::System);
+    };
+}
+
+#[cfg(feature = "local")]
+#[doc(hidden)]
+pub mod __private {
+    pub use zeroizing_alloc::ZeroAlloc;
+}
+
 /// Runs a listener until it is told to stop: on this machine, over the home in `$UNDERTONE_HOME`.
 ///
 /// Events arrive on a socket inside the home; `undertone event send` brings one.
@@ -49,8 +69,8 @@ pub use undertone_runtime::{
 /// If the home can't be opened, the listener is wrong, or its socket can't be made.
 #[cfg(feature = "local")]
 pub async fn run(listener: Listener) -> std::result::Result<(), RunError> {
-    harden();
     undertone_runtime::log::install_panic_hook();
     init_logging();
+    harden();
     local::run(listener).await
 }

@@ -5,8 +5,9 @@
 //! of any scope, as whoever may read the home may. One connection carries one event, as JSON up
 //! to the end of the stream, and gets one report, as JSON.
 
+use std::fs::{File, TryLockError};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +29,9 @@ pub const BUDGET: Duration = Duration::from_secs(30);
 
 /// How long a sender may take to bring its event.
 const ARRIVAL: Duration = Duration::from_secs(10);
+
+/// How often keys and answers that are no longer fresh are dropped.
+const TIDY: Duration = Duration::from_secs(60);
 
 /// Why a listener doesn't run.
 #[derive(Debug, thiserror::Error)]
@@ -105,7 +109,8 @@ pub fn sockets(home: &Path) -> PathBuf {
 async fn serve(runtime: Arc<Runtime>, home: &Path) -> Result<(), RunError> {
     let path = sockets(home).join(format!("{}.sock", runtime.agent()));
     let socket = |source| RunError::Socket { path: path.clone(), source };
-    let listening = bind(&path, runtime.agent()).await?;
+    let (listening, lock) = bind(&path, runtime.agent())?;
+    let mut tidy = tokio::time::interval(TIDY);
     let mut stop = signal(SignalKind::terminate()).map_err(socket)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(socket)?;
     tracing::info!(agent = %runtime.agent(), "listening");
@@ -115,6 +120,7 @@ async fn serve(runtime: Arc<Runtime>, home: &Path) -> Result<(), RunError> {
             _ = stop.recv() => break,
             _ = interrupt.recv() => break,
             Some(_) = under_way.join_next() => {}
+            _ = tidy.tick() => runtime.forget_stale(),
             accepted = listening.accept() => match accepted {
                 Ok((stream, _)) => {
                     under_way.spawn(answer(runtime.clone(), stream));
@@ -126,29 +132,55 @@ async fn serve(runtime: Arc<Runtime>, home: &Path) -> Result<(), RunError> {
             },
         }
     }
+    // Whoever holds the lock owns the socket: removing it can't hit a successor's.
     drop(listening);
     let _ = std::fs::remove_file(&path);
     tracing::info!(agent = %runtime.agent(), under_way = under_way.len(), "stopping");
     // Events that were begun are finished, within the time that they have anyway.
-    while under_way.join_next().await.is_some() {}
+    let drained = async { while under_way.join_next().await.is_some() {} };
+    if tokio::time::timeout(BUDGET + ARRIVAL, drained).await.is_err() {
+        tracing::warn!("stopped before every event was answered");
+    }
+    drop(lock);
     Ok(())
 }
 
-async fn bind(path: &Path, agent: &AgentId) -> Result<UnixListener, RunError> {
+/// The socket and the lock that goes with it. The lock tells a socket that is in use from one that
+/// a killed process left behind, and of two that start at once lets one go on.
+fn bind(path: &Path, agent: &AgentId) -> Result<(UnixListener, File), RunError> {
     let socket = |source| RunError::Socket { path: path.to_owned(), source };
     let folder = path.parent().expect("a socket lies in a folder");
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(socket)?;
-    if UnixStream::connect(path).await.is_ok() {
-        return Err(RunError::Running(agent.clone()));
+    check_private(folder).map_err(socket)?;
+    let lock = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(path.with_extension("lock"));
+    let lock = lock.map_err(socket)?;
+    match lock.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Err(RunError::Running(agent.clone())),
+        Err(TryLockError::Error(error)) => return Err(socket(error)),
     }
-    // Nobody answers: it was left behind by a process that was killed.
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(socket(error)),
         _ => {}
     }
     let listening = UnixListener::bind(path).map_err(socket)?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(socket)?;
-    Ok(listening)
+    Ok((listening, lock))
+}
+
+/// Whoever may enter the folder may send events of any scope.
+fn check_private(folder: &Path) -> io::Result<()> {
+    let found = std::fs::symlink_metadata(folder)?;
+    let mine = found.uid() == rustix::process::geteuid().as_raw();
+    match found.is_dir() && mine && found.mode() & 0o077 == 0 {
+        true => Ok(()),
+        false => Err(io::Error::other("its folder isn't yours alone: make it mode 0700")),
+    }
 }
 
 async fn answer(runtime: Arc<Runtime>, mut stream: UnixStream) {
@@ -156,9 +188,12 @@ async fn answer(runtime: Arc<Runtime>, mut stream: UnixStream) {
         Ok(bytes) => handle(&runtime, &bytes).await,
         Err(problem) => json!({ "error": problem }),
     };
-    // A sender that has gone away doesn't hear the report; the event was handled all the same.
-    let _ = stream.write_all(answer.to_string().as_bytes()).await;
-    let _ = stream.shutdown().await;
+    let told = async {
+        stream.write_all(answer.to_string().as_bytes()).await?;
+        stream.shutdown().await
+    };
+    // A sender that has gone away or doesn't listen misses the report; the event was handled all the same.
+    let _ = tokio::time::timeout(ARRIVAL, told).await;
 }
 
 async fn read(stream: &mut UnixStream) -> Result<Vec<u8>, &'static str> {

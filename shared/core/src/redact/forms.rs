@@ -55,8 +55,34 @@ pub(super) fn each_form(piece: &[u8], take: &mut dyn FnMut(&[u8], Edge)) {
             take_sharp(&buffer);
         });
     }
-    if let Ok(text) = std::str::from_utf8(piece) {
-        each_text_form(text, &mut buffer, &mut take_sharp);
+    match std::str::from_utf8(piece) {
+        Ok(text) => each_text_form(text, &mut buffer, &mut take_sharp),
+        // What is left of other bytes where a program insisted on a text.
+        Err(_) => {
+            let lossy = Zeroizing::new(String::from_utf8_lossy(piece).into_owned());
+            take_sharp(lossy.as_bytes());
+        }
+    }
+    for separator in [", ", ","] {
+        buffer.clear();
+        byte_list(piece, separator, &mut buffer);
+        take_sharp(&buffer);
+    }
+}
+
+/// How a program shows bytes that it doesn't take for a text: `104, 117, 110`.
+fn byte_list(piece: &[u8], separator: &str, out: &mut Vec<u8>) {
+    for (index, byte) in piece.iter().enumerate() {
+        if 0 < index {
+            out.extend_from_slice(separator.as_bytes());
+        }
+        let digits = [byte / 100, byte / 10 % 10, byte % 10].map(|digit| b'0' + digit);
+        let leading = match byte {
+            0..=9 => 2,
+            10..=99 => 1,
+            100..=255 => 0,
+        };
+        out.extend_from_slice(&digits[leading..]);
     }
 }
 

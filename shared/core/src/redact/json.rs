@@ -49,15 +49,26 @@ fn find<'g>(guard: &'g Guard, value: &Value) -> Option<Trail<'g>> {
             find_in_text(guard, &text)
         }
         Value::String(text) => find_in_text(guard, text),
-        Value::Array(items) => items.iter().enumerate().find_map(|(at, item)| {
-            let trail = find(guard, item)?;
-            Some(trail.below(at.to_string()))
+        Value::Array(items) => in_bytes(guard, items).or_else(|| {
+            items.iter().enumerate().find_map(|(at, item)| {
+                let trail = find(guard, item)?;
+                Some(trail.below(at.to_string()))
+            })
         }),
         Value::Object(members) => members.iter().find_map(|(key, member)| {
             let trail = find_in_text(guard, key).or_else(|| find(guard, member))?;
             Some(trail.below(key.clone()))
         }),
     }
+}
+
+/// A list of numbers may be a value's bytes one by one.
+fn in_bytes<'g>(guard: &'g Guard, items: &[Value]) -> Option<Trail<'g>> {
+    let byte = |item: &Value| item.as_u64().and_then(|number| u8::try_from(number).ok());
+    let bytes: Option<Vec<u8>> = items.iter().map(byte).collect();
+    let bytes = Zeroizing::new(bytes?);
+    let found = guard.find(&bytes)?;
+    Some(Trail { name: found.name, steps: Vec::new() })
 }
 
 fn find_in_text<'g>(guard: &'g Guard, text: &str) -> Option<Trail<'g>> {
@@ -95,6 +106,8 @@ mod tests {
             (json!({"strange-name": 1}), Some(("a/b~c", "/[secret:a~1b~0c]"))),
             (json!({"aHVudGVyMi1odW50ZXIy": [true]}), Some(("TOKEN", "/[secret:TOKEN]"))),
             (json!({"a": {"hunter2-hunter": "2"}, "b": [null, true, 1234567]}), None),
+            (json!({"a": b"hunter2-hunter2"}), Some(("TOKEN", "/a"))),
+            (json!([1, 2, 3, 104, 117, 110, 116, 101, 114, 300]), None),
             (json!([]), None),
         ] {
             let found = guard.find_in_json(&value);

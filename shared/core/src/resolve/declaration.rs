@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::host::HostRule;
 use crate::id::AgentId;
 use crate::name::SecretName;
-use crate::rules::Rules;
 use crate::scope::{Chain, Scope};
 
 /// An agent's declaration. A name that isn't in it is refused whatever the store holds.
@@ -29,10 +28,10 @@ impl Declaration {
         self.secrets.keys().cloned().collect()
     }
 
-    /// The limits that the agent sets itself, as one more layer of rules.
-    pub fn rules(&self, name: &SecretName) -> Option<Rules> {
-        let hosts = self.secrets.get(name)?.clone()?;
-        Some(Rules { hosts: Some(hosts), ..Rules::default() })
+    /// The hosts to which the agent limits itself. They narrow what the owners' rules allow and
+    /// stand in for none of them.
+    pub fn hosts(&self, name: &SecretName) -> Option<&BTreeSet<HostRule>> {
+        self.secrets.get(name)?.as_ref()
     }
 
     /// Whether an operator granted the scope in which the chain ends.

@@ -47,6 +47,10 @@ impl KeyCache {
         answer
     }
 
+    pub(super) fn forget_stale(&self) {
+        self.cached.retain(|_, (_, at)| at.is_within(TIME_TO_LIVE, &*self.clock));
+    }
+
     fn unwrap(&self, (scope, wrapped): Key) -> futures_util::future::BoxFuture<'static, Answer> {
         let opener = self.opener.clone();
         Box::pin(async move { unwrap_checked(&*opener, &scope, &wrapped).await.map(Arc::new) })

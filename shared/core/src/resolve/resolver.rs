@@ -1,6 +1,6 @@
 //! The resolver: snapshots of chains, shared by events until they are stale.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
@@ -14,13 +14,14 @@ use super::error::ResolveError;
 use super::flight::Flights;
 use super::key_cache::KeyCache;
 use crate::clock::{Clock, Moment};
+use crate::host::HostRule;
 use crate::id::{AgentId, SecretId};
 use crate::keys::Opener;
 use crate::name::SecretName;
 use crate::record::{Context, KeyScope, Kind, RecordError, ScopeKey, open};
 use crate::redact::Guard;
 use crate::row::{Row, Standing, Version};
-use crate::rules::{EffectiveRules, Mode};
+use crate::rules::{Destination, EffectiveRules, Mode, Refusal, Reveal, Sink};
 use crate::scope::{Chain, Scope};
 use crate::store::{ChainRows, Epoch, Names, Store};
 
@@ -69,6 +70,7 @@ pub struct Snapshot {
     expires_at: Option<Timestamp>,
     answers: HashMap<SecretName, Result<Arc<Resolved>, ResolveError>>,
     guard: OnceLock<Arc<Guard>>,
+    sealed_guard: OnceLock<Arc<Guard>>,
 }
 
 /// One version of one secret, sealed, with the key that opens it and the rules that bind it.
@@ -80,6 +82,8 @@ pub struct Resolved {
     pub(crate) version: u64,
     pub(crate) mode: Mode,
     pub(crate) rules: EffectiveRules,
+    /// The hosts to which the agent limits itself.
+    declared: Option<BTreeSet<HostRule>>,
     pub(crate) expires_at: Option<Timestamp>,
     pub(crate) epoch: Epoch,
     policy: [u8; 32],
@@ -138,6 +142,12 @@ impl Resolver {
             self.snapshots.insert(key, answer.clone());
         }
         Ok(answer)
+    }
+
+    /// Drops snapshots and unwrapped keys whose time is over.
+    pub fn forget_stale(&self) {
+        self.snapshots.retain(|_, snapshot| snapshot.is_young(self.freshness, &*self.clock));
+        self.keys.forget_stale();
     }
 
     /// Whether a handle may still be used: revocation, expiry and disabling beat pinning.
@@ -199,6 +209,7 @@ impl Resolver {
                 asked: Mutex::new(loaded),
                 answers,
                 guard: OnceLock::new(),
+                sealed_guard: OnceLock::new(),
             }))
         })
     }
@@ -249,7 +260,7 @@ async fn resolve(
 ) -> Result<Arc<Resolved>, ResolveError> {
     let chain = rows.of(name);
     let at = |row: &Row| (name.clone(), row.scope.clone());
-    let (row, version, mut rules) = match choose(&chain, name, now).decision {
+    let (row, version, rules) = match choose(&chain, name, now).decision {
         Decision::Value { row, version, rules } => (row, version, rules),
         Decision::Blocked(row) => {
             let (name, scope) = at(row);
@@ -276,7 +287,6 @@ async fn resolve(
             });
         }
     };
-    rules.0.extend(declaration.rules(name));
     let key_scope = KeyScope::of(store, &row.scope);
     let key = scope_key(&chain, row, version, &key_scope, keys).await?;
     Ok(Arc::new(Resolved {
@@ -287,6 +297,7 @@ async fn resolve(
         version: version.number,
         mode: rows.mode,
         rules,
+        declared: declaration.hosts(name).cloned(),
         expires_at: row.head.expires_at,
         epoch: rows.epoch,
         policy: version.rules.digest(),
@@ -346,16 +357,23 @@ impl Snapshot {
     ///
     /// A record that doesn't open is left out: nobody can leak what nobody can read.
     pub fn guard(&self) -> Arc<Guard> {
-        let build = || {
-            let mut guard = Guard::builder();
-            for resolved in self.answers.values().flatten() {
-                if let Ok(value) = resolved.open() {
-                    guard = guard.add(resolved.name.as_str(), &value);
-                }
+        self.guard.get_or_init(|| self.load_guard(|_| true)).clone()
+    }
+
+    /// The same without the secrets that code may reveal: what of a request may hold no value.
+    pub fn sealed_guard(&self) -> Arc<Guard> {
+        let sealed = |resolved: &Resolved| resolved.rules.reveal() == Reveal::Refused;
+        self.sealed_guard.get_or_init(|| self.load_guard(sealed)).clone()
+    }
+
+    fn load_guard(&self, wanted: impl Fn(&Resolved) -> bool) -> Arc<Guard> {
+        let mut guard = Guard::builder();
+        for resolved in self.answers.values().flatten().filter(|resolved| wanted(resolved)) {
+            if let Ok(value) = resolved.open() {
+                guard = guard.add(resolved.name.as_str(), &value);
             }
-            Arc::new(guard.build())
-        };
-        self.guard.get_or_init(build).clone()
+        }
+        Arc::new(guard.build())
     }
 
     fn is_fresh(&self, freshness: Freshness, clock: &dyn Clock) -> bool {
@@ -376,6 +394,16 @@ impl Snapshot {
 }
 
 impl Resolved {
+    /// The one place where a use in a sink is allowed or refused: by the owners' rules, and then
+    /// by what the agent declared.
+    pub(crate) fn check(&self, sink: Sink, to: &Destination) -> Result<(), Refusal> {
+        self.rules.check(self.mode, sink, to)?;
+        match &self.declared {
+            Some(hosts) if !hosts.iter().any(|rule| rule.covers(&to.to)) => Err(Refusal::Host),
+            Some(_) | None => Ok(()),
+        }
+    }
+
     /// Opens the record. Callers are the sink, `reveal` and the leak guard, nobody else.
     pub(crate) fn open(&self) -> Result<zeroize::Zeroizing<Vec<u8>>, RecordError> {
         let context = Context {

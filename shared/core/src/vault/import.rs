@@ -43,7 +43,8 @@ impl Vault {
         if let Err(error) = self.check_name(name, spelling) {
             return Outcome::Conflict(error.to_string());
         }
-        let present = rows.scopes.iter().flat_map(|scope| &scope.rows);
+        let kept = |row: &&Row| row.head.standing != Standing::Destroyed;
+        let present = rows.scopes.iter().flat_map(|scope| &scope.rows).filter(kept);
         if let Some(row) = present.clone().find(|row| row.name != *name && row.name.folded() == name.folded())
         {
             return Outcome::Conflict(format!("looks like `{}`, which exists in {}", row.name, row.scope));
@@ -123,9 +124,12 @@ impl Vault {
         pending.batch.keys.extend(sealing.new.clone().map(|key| (scope.clone(), key)));
         let existing: HashMap<&SecretName, &Row> = rows.iter().map(|row| (&row.name, row)).collect();
         for ImportItem { name, value } in items {
-            let new =
-                NewVersion { name, body: NewBody::Value(value), rules: rules.clone(), expires_at: None };
-            let change = self.new_version(scope, existing.get(name).copied(), new, &sealing);
+            let row = existing.get(name).copied();
+            // A value that replaces another doesn't live longer than that one was to.
+            let expires_at = row.and_then(|row| row.head.expires_at).filter(|at| self.clock.now() < *at);
+            let body = NewBody::Value(value);
+            let new = NewVersion { name, body, rules: rules.clone(), expires_at };
+            let change = self.new_version(scope, row, new, &sealing);
             pending.entries.push(self.about(Action::Set, scope, name, Some(change.head.current)));
             pending.batch.changes.push(change);
             pending.values += 1;

@@ -125,9 +125,13 @@ impl Vault {
         }
         let rows = self.rows(scope, Names::Only(std::slice::from_ref(name))).await?;
         let mut head = existing_row(&rows, scope, name)?.head.clone();
+        let over =
+            |standing| matches!(standing, Standing::Deleted { purge_at } if purge_at <= self.clock.now());
+        if over(head.standing) {
+            return Err(VaultError::NoRow { scope: scope.clone(), name: name.clone() });
+        }
         head.standing = Standing::Active;
         head.current = version;
-        head.expires_at = None;
         self.change(scope, rows, name, head, VersionChange::Keep, Action::Restore, Some(version)).await
     }
 

@@ -96,6 +96,20 @@ pub enum EgressError {
         /// The status.
         status: u16,
     },
+    /// A part of the request that is no sink holds a value.
+    #[error(
+        "{method} {host}: the {place} holds the secret `{name}` as plain text, so nothing was sent: use a sink"
+    )]
+    SecretInRequest {
+        /// The method.
+        method: String,
+        /// The host.
+        host: String,
+        /// The secret.
+        name: String,
+        /// Which part: address, headers, body.
+        place: &'static str,
+    },
     /// A redirect would carry a secret away.
     #[error("{method} {host}: a redirect that holds a secret in its address isn't followed")]
     SecretInRedirect {

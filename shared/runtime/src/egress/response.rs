@@ -7,6 +7,8 @@ use http::{HeaderMap, StatusCode};
 use serde::de::DeserializeOwned;
 
 use super::error::EgressError;
+use undertone_core::redact::Guard;
+
 use crate::attempt::Attempt;
 
 /// A complete answer.
@@ -64,7 +66,10 @@ impl Response {
 
     /// The body as text, with every secret of this execution masked: fit for a log.
     pub fn masked_text(&self) -> String {
-        self.attempt.clean(&String::from_utf8_lossy(&self.body))
+        // Masked before it is made a text: bytes that are none would be lost to the guard.
+        let masked = |bytes: Vec<u8>, guard: &Arc<Guard>| guard.clean_bytes(&bytes).into_owned();
+        let masked = self.attempt.guards().iter().fold(self.body.clone(), masked);
+        String::from_utf8_lossy(&masked).into_owned()
     }
 
     /// The body, parsed.

@@ -1,18 +1,20 @@
 //! Carrying a request out: attempts, hops, and for each the one order of checks.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::HeaderMap;
 use http::header::LOCATION;
 use serde_json::Value;
 use undertone_core::audit::Outcome;
-use undertone_core::{Destination, Mode, Revealed, Secret, Sink, Transport, disclose};
+use undertone_core::redact::Guard;
+use undertone_core::{Destination, Mode, Revealed, Secret, Sink, Transport, UseError, disclose};
 use url::Url;
 
 use super::address::Reach;
 use super::body::{Wire, inject, plain_headers};
 use super::error::EgressError;
-use super::request::{Injection, Request};
+use super::request::{Injection, Place, Request};
 use super::response::Response;
 use super::retry::{ATTEMPTS, Pause, after_answer, backoff, is_repeatable};
 use super::target::Target;
@@ -41,7 +43,12 @@ pub(super) async fn send(request: &Request<'_>) -> Result<Response, EgressError>
     if let Some(problem) = &request.problem {
         return Err(problem.clone());
     }
-    let method = request.method.parse().map_err(|_| EgressError::BadBody("its method isn't one"))?;
+    let method: undertone_core::Method =
+        request.method.parse().map_err(|_| EgressError::BadBody("its method isn't one"))?;
+    if matches!(method.as_str(), "TRACE" | "CONNECT") {
+        // One echoes credentials, by its definition; the other is for proxies.
+        return Err(EgressError::BadBody("TRACE and CONNECT aren't sent"));
+    }
     let mut target = Target::parse(&request.url)?;
     for (name, value) in &request.query {
         target.url.query_pairs_mut().append_pair(name, value);
@@ -125,7 +132,8 @@ async fn attempts(
     }
 }
 
-/// One request on one connection. Everything that may refuse it does so before any value is opened.
+/// One request on one connection. Everything that may refuse it does so before any value is opened, but
+/// for a value that turns out not to fit its place.
 async fn once(
     request: &Request<'_>,
     hop: &Hop<'_, '_>,
@@ -151,16 +159,25 @@ async fn once(
             return Err(error);
         }
     };
+    if let Some((secret, _)) = uses.iter().find(|(secret, _)| !attempt.owns(secret)) {
+        return Err(UseError::NotOfThisEvent { name: secret.name().clone() }.into());
+    }
+    let body = hop.body.filter(|_| hop.with_body);
+    if let Some((name, place)) = plain_secret(&attempt.sealed_guards(), hop, body) {
+        attempt.ledger.leak(&name, place, &to).await?;
+        return Err(EgressError::SecretInRequest { method, host, name, place });
+    }
     let values: Vec<Revealed> = disclose(&uses, &to).await?;
-    let wire = inject(
-        hop.target.url.clone(),
-        hop.headers.clone(),
-        hop.body.filter(|_| hop.with_body),
-        hop.injections,
-        &values,
-    )?;
+    let wire = inject(hop.target.url.clone(), hop.headers.clone(), body, hop.injections, &values);
     drop(values);
-    let Wire { url, headers, body } = wire;
+    let Wire { url, headers, body } = match wire {
+        Ok(wire) => wire,
+        Err(error) => {
+            // The value doesn't fit its place, which shows only once it is open; no byte has left.
+            attempt.ledger.record(&uses, &to, Outcome::Failed("not_sent".to_owned())).await?;
+            return Err(error);
+        }
+    };
     let http_method =
         reqwest::Method::from_bytes(hop.method.as_str().as_bytes()).expect("letters are a method");
     let mut builder = attempt.clients.get(reach).request(http_method, url).headers(headers).timeout(left);
@@ -173,6 +190,33 @@ async fn once(
         attempt.ledger.record(&uses, &to, Outcome::Failed(ADDRESS.to_owned())).await?;
     }
     answer
+}
+
+/// A value in a part of the request that is no sink: some server gave it to the code.
+fn plain_secret(
+    guards: &[Arc<Guard>],
+    hop: &Hop<'_, '_>,
+    body: Option<&Value>,
+) -> Option<(String, &'static str)> {
+    let beside = |place: &Place| match place {
+        Place::Basic { user } => user.clone(),
+        Place::HeaderTemplate { before, after, .. } => format!("{before} {after}"),
+        Place::Bearer | Place::Header { .. } | Place::Query { .. } | Place::JsonField { .. } => String::new(),
+    };
+    guards.iter().find_map(|guard| {
+        let holds = |bytes: &[u8]| guard.find(bytes).map(|found| found.name.to_owned());
+        let in_url = || holds(hop.target.url.as_str().as_bytes()).map(|name| (name, "address"));
+        let in_headers = || {
+            let plain = hop.headers.values().find_map(|value| holds(value.as_bytes()));
+            let beside = || hop.injections.iter().find_map(|i| holds(beside(&i.place).as_bytes()));
+            plain.or_else(beside).map(|name| (name, "headers"))
+        };
+        let in_body = || {
+            let found = body.and_then(|body| guard.find_in_json(body));
+            found.map(|found| (found.name.to_owned(), "body"))
+        };
+        in_url().or_else(in_headers).or_else(in_body)
+    })
 }
 
 /// The address guard for hosts written as addresses; names are vetted when they are resolved.
