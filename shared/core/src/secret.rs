@@ -8,11 +8,10 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use zeroize::Zeroizing;
-
 use crate::audit::{Action, Actor, AuditEntry, AuditError, AuditLog, Outcome};
 use crate::host::HostPort;
 use crate::name::SecretName;
+use crate::record::Plaintext;
 use crate::resolve::{Declaration, ResolveError, Resolved, Resolver, Snapshot};
 use crate::rules::{Destination, Method, Refusal, Reveal, Sink};
 use crate::scope::{Chain, Scope};
@@ -211,7 +210,7 @@ impl Secret {
         Ok(confirmed?)
     }
 
-    async fn open(&self, action: Action) -> Result<Zeroizing<Vec<u8>>, UseError> {
+    async fn open(&self, action: Action) -> Result<Plaintext, UseError> {
         match self.resolved.open() {
             Ok(value) => Ok(value),
             Err(reason) => {
@@ -253,7 +252,7 @@ impl fmt::Debug for Secret {
 /// ```compile_fail,E0277
 /// fn print(value: &undertone_core::Revealed) { println!("{value:?}"); }
 /// ```
-pub struct Revealed(Zeroizing<Vec<u8>>);
+pub struct Revealed(Plaintext);
 
 impl Revealed {
     /// The value's bytes. Grep for this in review.

@@ -45,11 +45,13 @@ fn a_scope_of_ten_thousand_names_is_written_and_read_at_once() {
     let names: Vec<SecretName> = (0..10_000).map(|number| name(&format!("NAME_{number:05}"))).collect();
     assert_eq!(store.batch_limit(), names.len());
     let changes = names.iter().map(|name| change(name.as_str(), b"a record")).collect();
-    let t=std::time::Instant::now();
-    block_on(store.write(Batch { changes, ..Batch::default() })).unwrap();eprintln!("write {:?}",t.elapsed());
+    let t = std::time::Instant::now();
+    block_on(store.write(Batch { changes, ..Batch::default() })).unwrap();
+    eprintln!("write {:?}", t.elapsed());
     for asked in [Names::All, Names::Only(&names)] {
         let chain = block_on(store.chain(&scope("dev/sp_1").chain(), asked)).unwrap();
-        eprintln!("read {:?}",t.elapsed());let found: Vec<_> = chain.scopes[0].rows.iter().map(|row| row.name.clone()).collect();
+        eprintln!("read {:?}", t.elapsed());
+        let found: Vec<_> = chain.scopes[0].rows.iter().map(|row| row.name.clone()).collect();
         assert_eq!(found, names);
     }
     let keep = Change {

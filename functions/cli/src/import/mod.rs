@@ -4,6 +4,8 @@ mod env;
 mod file;
 mod json;
 mod plan;
+mod spaces;
+mod warnings;
 mod yaml;
 
 use std::fmt::Write;
@@ -48,11 +50,10 @@ pub(crate) async fn import(
     };
     let mut parts = match shape {
         Shape::Names => vec![plan::for_scope(&opened, scope.clone(), entries, choices).await?],
-        Shape::PerSpace => plan::per_space(&opened, scope.environment(), entries, choices).await?,
+        Shape::PerSpace => spaces::per_space(&opened, scope.environment(), entries, choices).await?,
     };
     let rules = args.rules.rules();
-    let mut warnings: Vec<String> = parts.iter().flat_map(Part::lints).collect();
-    warnings.extend(plan::rule_warnings(&opened, &parts, &rules).await?);
+    let warnings = warnings::warnings(&opened, &parts, &rules).await?;
     let to_write = count(&parts, is_write);
     show_plan(screen, &parts, &warnings)?;
     if let Err(refused) = may_write(&args, &parts, to_write) {

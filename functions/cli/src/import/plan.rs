@@ -1,16 +1,14 @@
 //! What an import would do, name by name, before anything is written.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
-use undertone_core::resolve::Role;
 use undertone_core::vault::{EmptyValue, ImportItem, PlanOutcome, PlanRow, Replace, Spelling};
-use undertone_core::{EnvironmentId, Mode, Names, Rules, Scope, SecretName, SecretValue, SpaceId};
+use undertone_core::{Scope, SecretName, SecretValue};
 use zeroize::Zeroizing;
 
 use super::file::Entry;
 use crate::exit::Failure;
 use crate::home::Opened;
-use crate::scopes::spaces;
 
 /// What an import may do.
 #[derive(Clone, Copy)]
@@ -74,106 +72,14 @@ pub(super) async fn for_scope(
     Ok(judged(scope, false, rows, entries, choices))
 }
 
-/// Plans the entries for the Spaces that they name, in the order of the file.
-pub(super) async fn per_space(
-    opened: &Opened,
-    environment: &EnvironmentId,
-    entries: Vec<Entry>,
-    choices: Choices,
-) -> Result<Vec<Part>, Failure> {
-    let known: HashSet<SpaceId> =
-        spaces(opened, environment).await?.into_iter().map(|space| space.id).collect();
-    let mut parts = Vec::new();
-    let mut entries = entries.into_iter().peekable();
-    while let Some(space) = entries.peek().and_then(|entry| entry.space.clone()) {
-        let mut own = Vec::new();
-        while let Some(entry) = entries.next_if(|entry| entry.space.as_ref() == Some(&space)) {
-            own.push(entry);
-        }
-        let exists = known.contains(&space);
-        let scope = Scope::Space(environment.clone(), space);
-        parts.push(match (exists, choices.create_spaces) {
-            (true, _) => for_scope(opened, scope, own, choices).await?,
-            (false, true) => for_new_space(opened, scope, own, choices).await?,
-            (false, false) => {
-                let why = "there is no such Space: add --create-spaces";
-                let rows = own.iter().map(|entry| PlanRow {
-                    name: entry.name.clone(),
-                    outcome: PlanOutcome::Conflict(why.to_owned()),
-                });
-                let rows = rows.collect();
-                judged(scope, false, rows, own, choices)
-            }
-        });
-    }
-    Ok(parts)
-}
-
-/// A Space that isn't there yet sees what its Environment has.
-async fn for_new_space(
-    opened: &Opened,
-    scope: Scope,
-    entries: Vec<Entry>,
-    choices: Choices,
-) -> Result<Part, Failure> {
-    let above = Scope::Environment(scope.environment().clone());
-    let names: Vec<SecretName> = entries.iter().map(|entry| entry.name.clone()).collect();
-    let mut rows = opened.vault.plan_import(&above, &names, choices.spelling, Replace::Keep).await?;
-    let inherited = opened.vault.list(&above).await?;
-    let locked: HashSet<&SecretName> = inherited
-        .iter()
-        .filter(|known| known.layers.iter().any(|layer| layer.role == Role::Decides && layer.locked))
-        .map(|known| &known.name)
-        .collect();
-    for row in rows.iter_mut().filter(|row| row.outcome == PlanOutcome::Skip) {
-        row.outcome = match locked.contains(&row.name) {
-            true => PlanOutcome::Conflict("locked in the Environment: it would never win".to_owned()),
-            false => PlanOutcome::Override,
-        };
-    }
-    Ok(judged(scope, true, rows, entries, choices))
-}
-
-/// What the values lose, or never had, under these rules.
-pub(super) async fn rule_warnings(
-    opened: &Opened,
-    parts: &[Part],
-    rules: &Rules,
-) -> Result<Vec<String>, Failure> {
-    let mut warnings = Vec::new();
-    let Some(writes) = parts.iter().find(|part| 0 < part.count(is_write)) else {
-        return Ok(warnings);
-    };
-    let chain = Scope::Environment(writes.scope.environment().clone()).chain();
-    let mode = opened.store.chain(&chain, Names::Only(&[])).await?.mode;
-    if rules.hosts.is_none() && mode == Mode::Standard {
-        warnings.push("no rule says to which hosts these values may go: add --host".to_owned());
-    }
-    if *rules != Rules::default() {
-        return Ok(warnings);
-    }
-    for part in parts {
-        let replaced: HashSet<&SecretName> =
-            part.rows.iter().filter(|row| row.outcome == PlanOutcome::Replace).map(|row| &row.name).collect();
-        if replaced.is_empty() {
-            continue;
-        }
-        let known = opened.vault.list(&part.scope).await?;
-        let losing = known.iter().filter(|known| replaced.contains(&known.name)).filter(|known| {
-            known.layers.iter().any(|layer| layer.scope == part.scope && layer.rules != Rules::default())
-        });
-        warnings.extend(losing.map(|known| {
-            format!(
-                "`{}` in {} has rules of use, and its new version would have none",
-                known.name, part.scope
-            )
-        }));
-    }
-    Ok(warnings)
-}
-
 /// Adds the conflicts that the values and the other names of the file make.
-fn judged(scope: Scope, is_new: bool, mut rows: Vec<PlanRow>, entries: Vec<Entry>, choices: Choices) -> Part {
+pub(super) fn judged(
+    scope: Scope,
+    is_new: bool,
+    mut rows: Vec<PlanRow>,
+    entries: Vec<Entry>,
+    choices: Choices,
+) -> Part {
     let mut by_look: HashMap<String, SecretName> = HashMap::new();
     let mut values = Vec::with_capacity(entries.len());
     for (row, entry) in rows.iter_mut().zip(entries) {

@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 
 use undertone_core::resolve::{Explanation, LayerReport, Role, State, explain};
 use undertone_core::vault::{EmptyValue, Expected, SetRequest, Spelling};
-use undertone_core::{ChainRows, Mode, NameError, Names, Rules, Scope, SecretName, SecretValue};
+use undertone_core::{ChainRows, Mode, NameError, Names, Revision, Rules, Scope, SecretName, SecretValue};
 use zeroize::Zeroizing;
 
 use crate::args::SetArgs;
@@ -46,7 +46,12 @@ pub(crate) async fn set(
         expires_at,
         spelling,
         empty: if args.allow_empty { EmptyValue::Allowed } else { EmptyValue::Refused },
-        expected: if args.if_absent { Expected::Absent } else { Expected::Any },
+        expected: match (args.if_absent, args.keep_rules) {
+            (true, _) => Expected::Absent,
+            // Rules that somebody narrowed while the value was typed must not be widened back.
+            (false, true) => own_revision(&rows, &scope, &name).map_or(Expected::Absent, Expected::At),
+            (false, false) => Expected::Any,
+        },
     };
     let written = opened.vault.set(&scope, request).await?;
     let mut warnings: Vec<String> =
@@ -59,6 +64,11 @@ pub(crate) async fn set(
         || format!("`{name}`: version {version} is set in {scope}.\n{}", consequence(&written.after, &scope)),
         || wire::changed("set", &scope, written.version, &warnings, &written.after),
     )
+}
+
+fn own_revision(rows: &ChainRows, scope: &Scope, name: &SecretName) -> Option<Revision> {
+    let mut own = rows.scopes.iter().filter(|own| own.scope == *scope).flat_map(|own| &own.rows);
+    own.find(|row| row.name == *name).map(|row| row.revision)
 }
 
 /// The name, or an error that doesn't repeat the text: it may be a value in the name's place.

@@ -13,9 +13,11 @@
 
 mod context;
 mod key;
+mod plaintext;
 mod seal;
 
 pub use context::{Context, KeyScope, Kind};
 pub(crate) use key::expand;
 pub use key::{KeyBytesError, KeyId, ScopeKey};
+pub use plaintext::Plaintext;
 pub use seal::{Padding, RecordError, key_id, open, seal};

@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 
 use super::context::Context;
 use super::key::{ScopeKey, expand};
+use super::plaintext::Plaintext;
 use crate::id::random_bytes;
 use crate::value::LARGEST_VALUE;
 
@@ -118,7 +119,7 @@ fn seal_with_salt(
 ///
 /// # Errors
 /// The first check that fails; buffers are wiped.
-pub fn open(key: &ScopeKey, context: &Context<'_>, record: &[u8]) -> Result<Zeroizing<Vec<u8>>, RecordError> {
+pub fn open(key: &ScopeKey, context: &Context<'_>, record: &[u8]) -> Result<Plaintext, RecordError> {
     let largest = HEADER + (4 + LARGEST_VALUE).next_multiple_of(BLOCK) + TAG;
     if !(HEADER + TAG..=largest).contains(&record.len()) {
         return Err(RecordError::Length);
@@ -140,14 +141,14 @@ pub fn open(key: &ScopeKey, context: &Context<'_>, record: &[u8]) -> Result<Zero
     let derived = Derived::new(key, &header[..22], &header[22..54], &context_digest);
     verify_slices_are_equal(&derived.commitment, &header[54..]).map_err(|_| RecordError::Commitment)?;
     let (ciphertext, tag) = rest.split_at(rest.len() - TAG);
-    let mut plain = Zeroizing::new(vec![0; ciphertext.len()]);
+    let mut plain = Plaintext(vec![0; ciphertext.len()]);
     let aad = associated_data(header, &context_digest);
     derived
         .cipher
-        .open_separate_gather(nonce(), Aad::from(aad), ciphertext, tag, &mut plain)
+        .open_separate_gather(nonce(), Aad::from(aad), ciphertext, tag, &mut plain.0)
         .map_err(|_| RecordError::Ciphertext)?;
     if header[5] & PADDED != 0 {
-        unpad(&mut plain)?;
+        unpad(&mut plain.0)?;
     }
     Ok(plain)
 }
@@ -189,7 +190,7 @@ fn associated_data(header: &[u8], context_digest: &[u8; 64]) -> [u8; HEADER + 64
 }
 
 /// Removes length prefix and zero fill, in place, so that no second copy of the value exists.
-fn unpad(plain: &mut Zeroizing<Vec<u8>>) -> Result<(), RecordError> {
+fn unpad(plain: &mut Vec<u8>) -> Result<(), RecordError> {
     let prefix = plain.first_chunk::<4>().ok_or(RecordError::Padding)?;
     let length = usize::try_from(u32::from_be_bytes(*prefix)).map_err(|_| RecordError::Padding)?;
     let filled = length.checked_add(4).ok_or(RecordError::Padding)?.next_multiple_of(BLOCK);

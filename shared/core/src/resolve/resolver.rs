@@ -18,7 +18,7 @@ use crate::host::HostRule;
 use crate::id::{AgentId, SecretId};
 use crate::keys::Opener;
 use crate::name::SecretName;
-use crate::record::{Context, KeyScope, Kind, RecordError, ScopeKey, open};
+use crate::record::{Context, KeyScope, Kind, Plaintext, RecordError, ScopeKey, open};
 use crate::redact::Guard;
 use crate::row::{Row, Standing, Version};
 use crate::rules::{Destination, EffectiveRules, Mode, Refusal, Reveal, Sink};
@@ -405,7 +405,7 @@ impl Resolved {
     }
 
     /// Opens the record. Callers are the sink, `reveal` and the leak guard, nobody else.
-    pub(crate) fn open(&self) -> Result<zeroize::Zeroizing<Vec<u8>>, RecordError> {
+    pub(crate) fn open(&self) -> Result<Plaintext, RecordError> {
         let context = Context {
             scope: &self.key_scope,
             name: self.name.as_str(),

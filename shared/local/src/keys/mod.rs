@@ -53,9 +53,10 @@ impl LocalKeys {
             Provider::Local => {}
         }
         let root = self.root_for(scope)?;
-        open(&root, &context(scope, wrapped.generation), &wrapped.blob).map_err(|error| {
+        let opened = open(&root, &context(scope, wrapped.generation), &wrapped.blob).map_err(|error| {
             KeyError::BadAnswer(format!("the wrapped key {} doesn't open: {error}", wrapped.id))
-        })
+        })?;
+        Ok(Zeroizing::new(opened.to_vec()))
     }
 
     fn root_for(&self, scope: &KeyScope) -> Result<ScopeKey, KeyError> {
