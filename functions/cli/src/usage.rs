@@ -20,7 +20,9 @@ pub(crate) fn parse() -> Result<Cli, Exit> {
     };
     let parsed = Cli::command().color(colour).try_get_matches_from(&arguments);
     parsed.and_then(|matches| Cli::from_arg_matches(&matches)).map_err(|error| {
-        let screen = Screen::before_parsing(arguments.iter().skip(1).any(|argument| argument == "--json"));
+        let screen = Screen::before_parsing(
+            arguments.iter().skip(1).take_while(|word| *word != "--").any(|word| word == "--json"),
+        );
         match error.kind() {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
                 let text = error.render();

@@ -14,7 +14,7 @@ pub(super) async fn warnings(opened: &Opened, parts: &[Part], rules: &Rules) -> 
         return Ok(warnings);
     };
     if rules.hosts.is_none() && mode(opened, &writes.scope).await? == Mode::Standard {
-        warnings.push("no rule says to which hosts these values may go: add --host".to_owned());
+        warnings.push("these values have no host rule, so unless a row above has one they can't be sent anywhere: add --host".to_owned());
     }
     if *rules == Rules::default() {
         for part in parts {
