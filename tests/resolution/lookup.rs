@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use undertone_core::audit::Actor;
+use undertone_core::memory::MemoryAudit;
 use undertone_core::resolve::{Freshness, Snapshot};
 use undertone_core::{
     Declaration, Destination, Execution, HostPort, HostRule, Opener, ResolveError, Resolver, Scope, Secret,
@@ -29,9 +30,11 @@ pub enum Answer {
     HostRefused,
 }
 
-/// An agent that asks, with the resolver that it asks.
+/// An agent that asks. Every lookup is an attempt of its own, over one resolver.
 pub struct Asker {
-    pub execution: Arc<Execution>,
+    resolver: Arc<Resolver>,
+    declaration: Arc<Declaration>,
+    audit: Arc<MemoryAudit>,
 }
 
 impl Asker {
@@ -60,17 +63,22 @@ impl Asker {
         let agent = "tester".parse().expect("a slug");
         let declaration = Arc::new(Declaration { agent, secrets, granted: Vec::new() });
         let resolver = Arc::new(Resolver::new(store, opener, world.clock.clone(), Freshness::default()));
+        Self { resolver, declaration, audit: world.audit.clone() }
+    }
+
+    pub fn attempt(&self) -> Arc<Execution> {
         let actor = Actor::Agent { agent: "tester".into(), event: "evt_1".into() };
-        let execution = Execution::new(actor, declaration, resolver, world.audit.clone());
-        Self { execution }
+        Execution::new(actor, self.declaration.clone(), self.resolver.clone(), self.audit.clone())
     }
 
     pub async fn snapshot(&self, at: &str) -> Result<Arc<Snapshot>, ResolveError> {
-        self.execution.snapshot(&scope(at).chain()).await
+        self.attempt().snapshot(&scope(at).chain()).await
     }
 
     pub async fn handle(&self, at: &str, name: &str) -> Result<Secret, ResolveError> {
-        self.execution.handle(&*self.snapshot(at).await?, name)
+        let attempt = self.attempt();
+        let snapshot = attempt.snapshot(&scope(at).chain()).await?;
+        attempt.handle(&snapshot, name)
     }
 
     /// Looks the name up and sends what was found to [`HOST`].

@@ -28,9 +28,13 @@ pub struct Model {
 enum Standing {
     Active,
     Unset,
-    Deleted,
+    /// At that time.
+    Deleted(u64),
     Destroyed,
 }
+
+/// For so long what was deleted can be restored.
+const RESTORABLE: u64 = 30 * 24 * 60 * 60;
 
 #[derive(Clone)]
 struct Row {
@@ -130,8 +134,9 @@ impl Model {
     }
 
     pub fn delete(&mut self, place: Place, name: Name) -> Result<(), Refused> {
+        let now = self.now;
         let row = self.known(place, name)?;
-        row.standing = Standing::Deleted;
+        row.standing = Standing::Deleted(now);
         row.locked = false;
         Ok(())
     }
@@ -152,14 +157,31 @@ impl Model {
         Ok(())
     }
 
+    /// Destroys what can't be restored any more.
+    pub fn purge(&mut self, place: Place) -> Vec<Name> {
+        let over = |row: &Row| matches!(row.standing, Standing::Deleted(at) if at + RESTORABLE <= self.now);
+        let due: Vec<Name> = self
+            .rows
+            .iter()
+            .filter(|((at, _), row)| *at == place && over(row))
+            .map(|((_, name), _)| *name)
+            .collect();
+        for name in &due {
+            self.destroy(place, name).expect("a deleted row can be destroyed");
+        }
+        due
+    }
+
     pub fn restore(&mut self, place: Place, name: Name, number: u64) -> Result<(), Refused> {
         let row = self.rows.get_mut(&(place, name)).ok_or(Refused::NoRow)?;
         if row.versions.get(&number).ok_or(Refused::NoVersion)?.revoked {
             return Err(Refused::VersionRevoked);
         }
+        if matches!(row.standing, Standing::Deleted(at) if at + RESTORABLE <= self.now) {
+            return Err(Refused::NoRow);
+        }
         row.standing = Standing::Active;
         row.current = number;
-        row.expires_at = None;
         Ok(())
     }
 
@@ -278,7 +300,8 @@ impl Model {
             return Answer::Expired(at);
         }
         let row = &self.rows[&(pinned.place, pinned.name)];
-        let gone = row.life != pinned.life || matches!(row.standing, Standing::Deleted | Standing::Destroyed);
+        let gone =
+            row.life != pinned.life || matches!(row.standing, Standing::Deleted(_) | Standing::Destroyed);
         if gone {
             return Answer::Revoked(at, pinned.version);
         }

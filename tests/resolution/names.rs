@@ -120,7 +120,7 @@ async fn asking_for_a_hostile_name_is_answered_without_repeating_it() {
         assert!(!shown.chars().any(is_hidden), "{shown:?}");
         assert!(shown.len() < 1_000, "{} bytes", shown.len());
         let chain = scope("live").chain();
-        asker.execution.record_refusal(&chain, text, &error).await.expect("audit in memory works");
+        asker.attempt().record_refusal(&chain, text, &error).await.expect("audit in memory works");
     }
     for row in world.rows().await {
         assert_eq!((&row["action"], &row["detail"]), (&"secret.resolve".into(), &"not_declared".into()));

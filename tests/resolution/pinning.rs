@@ -114,6 +114,21 @@ async fn a_use_whose_row_of_audit_cannot_be_written_does_not_happen() {
     assert_eq!(send(&handle, HOST).await, value("first-value", "live"));
 }
 
+#[tokio::test]
+async fn a_handle_ends_with_its_attempt_and_no_other_does() {
+    let world = World::new().await;
+    set_first(&world, "live", "TOKEN").await;
+    let asker = Asker::new(&world, &["TOKEN"]);
+    let (first, second) = (asker.attempt(), asker.attempt());
+    let snapshot = first.snapshot(&scope("live").chain()).await.expect("the store is well");
+    let [kept, other] = [&first, &second]
+        .map(|attempt| attempt.handle(&snapshot, "TOKEN").expect("the Environment has a value"));
+    first.end();
+    let revealed = kept.reveal("a test looks at it").await.map(|_| "a value");
+    assert!(matches!(revealed, Err(UseError::NotOfThisEvent { .. })), "{revealed:?}");
+    assert_eq!(send(&other, HOST).await, value("first-value", "live"));
+}
+
 async fn set_first(world: &World, at: &str, token: &str) {
     let rules = Rules { reveal: Reveal::Allowed, ..hosts(&[HOST]) };
     let first = SecretValue::new(b"first-value".to_vec()).expect("it is short");

@@ -74,6 +74,7 @@ enum Operation {
     Unlock,
     Destroy,
     Wait(u64),
+    Purge,
     Resolve,
     UseHandle,
 }
@@ -128,7 +129,9 @@ impl Run {
             58..63 => Operation::Unlock,
             63..66 => Operation::Destroy,
             // Never near the moment at which something expires, whatever the machine's own time does.
-            66..70 => Operation::Wait(20),
+            66..69 => Operation::Wait(20),
+            69 if self.rng.bool() => Operation::Wait(31 * 24 * 60 * 60),
+            69 => Operation::Purge,
             70..85 => Operation::Resolve,
             _ => Operation::UseHandle,
         }
@@ -196,6 +199,12 @@ impl Run {
                 self.world.clock.forward(Duration::from_secs(seconds));
                 return model.wait(seconds);
             }
+            Operation::Purge => {
+                let purged = vault.purge(&at).await.expect("the store is well");
+                let purged: Vec<String> = purged.iter().map(ToString::to_string).collect();
+                assert_eq!(purged, model.purge(place), "{}", self.story());
+                return;
+            }
             // Looked up below, like everything; here a handle is kept.
             Operation::Resolve => return self.keep_handle(place, name).await,
             Operation::UseHandle => return self.use_handle(tally).await,
@@ -250,10 +259,11 @@ impl Run {
     async fn compare_environment(&self, touched: Place, tally: &mut Tally) {
         let environment = scope(touched).environment().clone();
         for place in PLACES.into_iter().filter(|place| *scope(place).environment() == environment) {
-            let snapshot = self.asker.snapshot(place).await.expect("the store is well");
+            let attempt = self.asker.attempt();
+            let snapshot = attempt.snapshot(&scope(place).chain()).await.expect("the store is well");
             for name in NAMES {
                 let want = without_value(self.model.answer(place, name));
-                let got = match self.asker.execution.handle(&snapshot, name) {
+                let got = match attempt.handle(&snapshot, name) {
                     Ok(handle) => {
                         let (scope, version) = (handle.scope().clone(), handle.version());
                         Answer::Value { value: Vec::new(), scope, version }

@@ -29,7 +29,8 @@ async fn a_use_needs_the_leave_of_every_row_above_and_of_the_agent() {
         (NONE, BOTH, None, &[]),
         (BOTH, BOTH, SUB, &["api.slack.com"]),
         (BOTH, None, EVIL, &[]),
-        (None, None, ONE, &["slack.com"]),
+        // What an agent declares narrows the owners' rules and stands in for none.
+        (None, None, ONE, &[]),
         (BOTH, BOTH, BOTH, &["slack.com", "api.slack.com"]),
     ];
     for (environment, space, agent, want) in rows {
@@ -41,6 +42,27 @@ async fn a_use_needs_the_leave_of_every_row_above_and_of_the_agent() {
         for host in ASKED {
             let left = matches!(send(&handle, host).await, Answer::Value { .. });
             assert_eq!(left, want.contains(&host), "{environment:?} {space:?} {agent:?} {host}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn in_a_development_environment_a_use_needs_no_host_rule_but_keeps_to_those_there_are() {
+    const ONE: Hosts = Some(&["slack.com"]);
+    let rows: [(Hosts, Hosts, &[&str]); 4] = [
+        (None, None, &ASKED),
+        (ONE, None, &["slack.com"]),
+        (None, ONE, &["slack.com"]),
+        (ONE, Some(&["evil.example"]), &[]),
+    ];
+    for (owner, agent, want) in rows {
+        let world = World::new().await;
+        world.set_with("dev", "TOKEN", "a-value", named(owner)).await;
+        let asker = Asker::limited(&world, world.store.clone(), world.keys.clone(), &[("TOKEN", agent)]);
+        let handle = asker.handle("dev/red", "TOKEN").await.expect("the Environment has a value");
+        for host in ASKED {
+            let left = matches!(send(&handle, host).await, Answer::Value { .. });
+            assert_eq!(left, want.contains(&host), "{owner:?} {agent:?} {host}");
         }
     }
 }

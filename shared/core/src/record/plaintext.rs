@@ -20,8 +20,8 @@ impl Deref for Plaintext {
 
 impl Drop for Plaintext {
     fn drop(&mut self) {
-        // Elements are wiped one at a time and spare capacity in one sweep, which for the largest
-        // value is as long as decrypting it against a tenth of that.
+        // Elements are wiped one by one, spare capacity in one sweep: for the largest value that
+        // takes a twentieth of the time.
         self.0.clear();
         self.0.zeroize();
     }
