@@ -104,6 +104,9 @@ fn make_key(key: NewKey<'_>, undo: &mut Undo) -> Result<(Settings, LocalKeys), L
     let (source, read): (KeySource, &mut dyn FnMut() -> _) = match key {
         NewKey::File(path) => {
             let path = std::path::absolute(&path).map_err(LocalError::file("find", path))?;
+            if let Some(folder) = path.parent() {
+                make_folder(folder, undo)?;
+            }
             (KeySource::File { path }, &mut nobody)
         }
         NewKey::Passphrase { read, params } => {

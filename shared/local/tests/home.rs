@@ -56,6 +56,15 @@ fn a_new_home_is_private_and_opens_again() {
 }
 
 #[test]
+fn the_folder_of_the_key_is_made_if_it_is_missing_and_is_private() {
+    let place = Place::empty();
+    let key = place.path().join("config/undertone/root.key");
+    Home::init(&place.home(), NewKey::File(key.clone())).unwrap();
+    assert_eq!(mode(key.parent().unwrap()), 0o700);
+    assert_eq!(mode(&key), 0o600);
+}
+
+#[test]
 fn an_existing_home_is_refused_and_kept() {
     let (place, home) = Place::with_home();
     make_scopes(&home);

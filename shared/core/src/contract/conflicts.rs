@@ -5,10 +5,10 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 
 use super::fixture::{
-    STALE, changes, conflict, existing, head, key, make_scopes, name, names, new_row, next_version, row,
-    scope, space, write,
+    STALE, change_of, changes, conflict, existing, head, key, make_scopes, name, names, new_row,
+    next_version, row, scope, space, write,
 };
-use crate::row::{Change, RowHead, VersionChange};
+use crate::row::{Change, RowHead, Standing, VersionChange};
 use crate::store::{Batch, Names, Store, StoreError};
 
 pub(super) async fn a_write_must_name_the_revision_that_it_saw(store: &dyn Store) {
@@ -187,4 +187,20 @@ pub(super) async fn look_alikes_in_one_batch_are_refused(store: &dyn Store) {
         StoreError::LookAlike { name: name("token"), existing: name("TOKEN"), scope: scope("dev/sp_1") };
     assert_eq!(store.write(batch).await, Err(refusal));
     assert_eq!(names(store, "dev/sp_1").await, [""; 0]);
+}
+
+pub(super) async fn a_destroyed_name_bars_no_spelling_and_comes_back_only_if_none_took_its_place(
+    store: &dyn Store,
+) {
+    make_scopes(store, &["dev", "dev/sp_1"]).await;
+    write(store, new_row("dev", "TOKEN")).await.expect("it is new");
+    let row = existing(store, "dev", "TOKEN").await;
+    let gone = RowHead { standing: Standing::Destroyed, current: 0, ..row.head.clone() };
+    write(store, change_of(&row, gone, VersionChange::DestroyAll)).await.expect("nobody came between");
+    let destroyed = existing(store, "dev", "TOKEN").await;
+    write(store, new_row("dev/sp_1", "token")).await.expect("nothing of that spelling is left");
+    let refusal =
+        StoreError::LookAlike { name: name("TOKEN"), existing: name("token"), scope: scope("dev/sp_1") };
+    assert_eq!(write(store, next_version(&destroyed)).await, Err(refusal));
+    assert_eq!(existing(store, "dev", "TOKEN").await, destroyed);
 }

@@ -14,6 +14,16 @@ use super::read::{Counted, Known, Moment, environment, space};
 use super::seals::{Seals, kind_code, mode_code, standing_code};
 use crate::database::{Fault, owe_scrub, scrub, scrub_if_due};
 
+// Destroyed rows (3) bar no spelling. Left to choose, SQLite goes through the whole Environment.
+
+/// An Environment shares a chain with each of its Spaces.
+const LOOK_ALIKE_BELOW_ENVIRONMENT: &str = "SELECT space, name FROM rows INDEXED BY rows_by_folded
+    WHERE environment = ?1 AND folded = ?2 AND name <> ?3 AND standing <> 3 AND ?4 = '' LIMIT 1";
+
+/// A Space shares its chain with its Environment only.
+const LOOK_ALIKE_ABOVE_SPACE: &str = "SELECT space, name FROM rows INDEXED BY rows_by_folded
+    WHERE environment = ?1 AND folded = ?2 AND name <> ?3 AND standing <> 3 AND space IN ('', ?4) LIMIT 1";
+
 /// Applies a batch, all of it or nothing.
 pub(super) fn batch(connection: &mut Connection, seals: &Seals, batch: Batch) -> Result<(), Fault> {
     let destroys = batch.changes.iter().any(|change| matches!(change.versions, VersionChange::DestroyAll));
@@ -196,16 +206,9 @@ impl Moment<'_> {
     }
 
     fn check_look_alike(self, scope: &Scope, name: &SecretName) -> Result<(), Fault> {
-        // Destroyed rows (3) bar no spelling. A Space shares its chain with its Environment only, an Environment with all its Spaces.
         let sql = match scope {
-            Scope::Environment(_) => {
-                "SELECT space, name FROM rows WHERE environment = ?1 AND folded = ?2 AND name <> ?3
-                     AND standing <> 3 AND ?4 = '' LIMIT 1"
-            }
-            Scope::Space(..) => {
-                "SELECT space, name FROM rows WHERE environment = ?1 AND folded = ?2 AND name <> ?3
-                     AND standing <> 3 AND space IN ('', ?4) LIMIT 1"
-            }
+            Scope::Environment(_) => LOOK_ALIKE_BELOW_ENVIRONMENT,
+            Scope::Space(..) => LOOK_ALIKE_ABOVE_SPACE,
         };
         let mut statement = self.transaction.prepare_cached(sql)?;
         let mut found =
@@ -315,5 +318,31 @@ impl Moment<'_> {
             .prepare_cached("DELETE FROM versions WHERE environment = ?1 AND space = ?2 AND name = ?3")?;
         statement.execute([environment(&row.scope), space(&row.scope), row.name.as_str()])?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::database::{Database, Open};
+
+    #[test]
+    fn a_look_alike_is_looked_for_in_the_index() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("undertone.db");
+        std::fs::write(&path, "").unwrap();
+        Database::create(&path, |_| Ok(())).unwrap();
+        let Open::Ready(database) = Database::open(&path).unwrap() else { panic!("it was just made") };
+        for (sql, columns) in [
+            (LOOK_ALIKE_BELOW_ENVIRONMENT, "(environment=? AND folded=?)"),
+            (LOOK_ALIKE_ABOVE_SPACE, "(environment=? AND folded=? AND space=?)"),
+        ] {
+            let plan = database.read(|moment| {
+                let mut statement = moment.prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?;
+                let steps = statement.query_map(["dev", "a", "A", ""], |step| step.get::<_, String>(3))?;
+                Ok(steps.collect::<Result<Vec<_>, _>>()?)
+            });
+            assert_eq!(plan.unwrap(), [format!("SEARCH rows USING INDEX rows_by_folded {columns}")]);
+        }
     }
 }

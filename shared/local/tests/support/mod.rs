@@ -177,7 +177,8 @@ pub fn value(home: &Home, scope_text: &str, name_text: &str) -> Result<Zeroizing
         purpose: "secret",
         policy: version.rules.digest(),
     };
-    record::open(&key, &context, sealed).map_err(Unread::Record)
+    let opened = record::open(&key, &context, sealed).map_err(Unread::Record)?;
+    Ok(Zeroizing::new(opened.to_vec()))
 }
 
 /// The current value as text.
