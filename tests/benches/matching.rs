@@ -1,9 +1,11 @@
 //! What 1,000 handlers cost beside one, when one of them matches.
 //!
 //! The two are timed in turn, in short batches, so that both see the same machine.
+//! `cargo bench -p undertone-tests --bench matching`, with `-- --check` to fail if a target is missed.
+
+mod ratio;
 
 use std::hint::black_box;
-use std::time::Instant;
 
 use serde_json::{Value, json};
 use undertone_runtime::matching::{Filter, Index, IntoTopics};
@@ -12,11 +14,25 @@ const HANDLERS: usize = 1_000;
 const ROUNDS: usize = 301;
 const BATCH: usize = 400;
 const CHOSEN: usize = 617;
+const TARGET: f64 = 2.0;
+
+type Handler = fn(usize) -> (String, Value);
 
 fn main() {
-    println!("{:<58}{:>9}{:>9}{:>8}", "shape", "one, ns", "all, ns", "ratio");
-    type Handler = fn(usize) -> (String, Value);
-    let shapes: [(&str, Handler); 14] = [
+    let mut met = true;
+    for (shape, handler) in looked_up() {
+        met &= ratio::report(shape, all_over_one(shape, handler, ROUNDS), TARGET);
+    }
+    println!("Shapes that have to be tried one by one:");
+    for (shape, handler) in tried_one_by_one() {
+        ratio::note(shape, all_over_one(shape, handler, ROUNDS / 10));
+    }
+    ratio::end(met);
+}
+
+/// What the index finds without looking at every handler.
+fn looked_up() -> [(&'static str, Handler); 11] {
+    [
         ("a  distinct literal topics", |n| (format!("job:n{n}"), json!(null))),
         ("b  one topic, bare key, distinct values", |n| {
             ("job:n617".into(), json!({ "spaceId": format!("sp_{n}") }))
@@ -40,21 +56,39 @@ fn main() {
             ("job:*".into(), json!({ "job": format!("sp*:j{n}") }))
         }),
         ("   job:*, distinct numbers", |n| ("job:*".into(), json!({ "count": n }))),
+    ]
+}
+
+/// What says nothing by which it could be looked up.
+fn tried_one_by_one() -> [(&'static str, Handler); 3] {
+    [
         ("   job:*, distinct bare keys", |n| ("job:*".into(), json!({ format!("k{n}"): "v" }))),
         ("   distinct topic suffixes, job:*nN", |n| (format!("job:*n{n}"), json!(null))),
         ("   job:*, distinct value suffixes, space:*jN", |n| {
             ("job:*".into(), json!({ "job": format!("space:*j{n}") }))
         }),
-    ];
-    for (shape, handler) in shapes {
-        let topic = match handler(CHOSEN).0 {
-            topic if topic.starts_with("job-617-") => "job-617-x:ready",
-            topic if topic.starts_with("job-617") => "job-617:ready",
-            _ => "job:n617",
-        };
-        let one = index([handler(CHOSEN)]);
-        let all = index((0..HANDLERS).map(handler));
-        compare(shape, topic, &one, &all);
+    ]
+}
+
+fn all_over_one(shape: &str, handler: Handler, rounds: usize) -> f64 {
+    let topic = match handler(CHOSEN).0 {
+        topic if topic.starts_with("job-617-") => "job-617-x:ready",
+        topic if topic.starts_with("job-617") => "job-617:ready",
+        _ => "job:n617",
+    };
+    let one = index([handler(CHOSEN)]);
+    let all = index((0..HANDLERS).map(handler));
+    let event = event(topic);
+    assert_eq!(one.matching(topic, &event), [0], "{shape}");
+    assert_eq!(all.matching(topic, &event), [CHOSEN], "{shape}");
+    let [one, all] =
+        ratio::least(rounds, [&mut || matching(&one, topic, &event), &mut || matching(&all, topic, &event)]);
+    all.as_secs_f64() / one.as_secs_f64()
+}
+
+fn matching(index: &Index, topic: &str, event: &Value) {
+    for _ in 0..BATCH {
+        black_box(index.matching(black_box(topic), black_box(event)));
     }
 }
 
@@ -66,8 +100,8 @@ fn index(handlers: impl IntoIterator<Item = (String, Value)>) -> Index {
     Index::new(handlers.into_iter().map(parse).collect())
 }
 
-fn compare(shape: &str, topic: &str, one: &Index, all: &Index) {
-    let event = json!({
+fn event(topic: &str) -> Value {
+    json!({
         "id": "evt_1", "topic": topic, "domain": "job",
         "context": {
             "accountId": "acc_1", "environmentId": "env_1", "spaceId": "sp_617",
@@ -78,27 +112,5 @@ fn compare(shape: &str, topic: &str, one: &Index, all: &Index) {
             "status": "ready", "info": null, "count": 617, "k617": "v",
         },
         "namespaces": ["space:red", "workbook:orders"],
-    });
-    assert_eq!(one.matching(topic, &event), [0], "{shape}");
-    assert_eq!(all.matching(topic, &event), [CHOSEN], "{shape}");
-    let (mut ones, mut alls) = (Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
-        ones.push(time(one, topic, &event));
-        alls.push(time(all, topic, &event));
-    }
-    let (one, all) = (median(ones), median(alls));
-    println!("{shape:<58}{one:>9.0}{all:>9.0}{:>8.2}", all / one);
-}
-
-fn time(index: &Index, topic: &str, event: &Value) -> f64 {
-    let start = Instant::now();
-    for _ in 0..BATCH {
-        black_box(index.matching(black_box(topic), black_box(event)));
-    }
-    start.elapsed().as_secs_f64() * 1e9 / BATCH as f64
-}
-
-fn median(mut times: Vec<f64>) -> f64 {
-    times.sort_by(f64::total_cmp);
-    times[times.len() / 2]
+    })
 }

@@ -21,6 +21,11 @@ pub fn time(what: &str, took: Duration, most: Duration) -> bool {
     verdict(what, &format!("{took:.1?}"), &format!("at most {most:?}"), took <= most)
 }
 
+/// Prints a ratio that has no target.
+pub fn note(what: &str, ratio: f64) {
+    println!("{what:<56} {:>14}", format!("{ratio:.2} x"));
+}
+
 /// The least time that each piece of work takes, measured in turn.
 pub fn least<const N: usize>(rounds: usize, works: [&mut dyn FnMut(); N]) -> [Duration; N] {
     let mut least = [Duration::MAX; N];

@@ -1,6 +1,7 @@
 //! What people do with the programs, from the outside: nothing here reaches into a library.
 
 mod demo;
+mod first_steps;
 mod memory;
 mod service;
 

@@ -99,13 +99,11 @@ fn a_failed_init_leaves_nothing_behind() {
     let place = Place::empty();
     let deep = place.path().join("a/b/home");
     fs::write(place.key(), "something else").unwrap();
-    let no_folder = place.path().join("nowhere/root.key");
     let mut no_terminal = || Err(io::Error::other("no terminal"));
     let mut short = said("short");
     let floor = Argon2Params::FLOOR;
     for (key, expected) in [
         (NewKey::File(place.key()), Some(KeyProblem::Exists)),
-        (NewKey::File(no_folder), None),
         (NewKey::Passphrase { read: &mut no_terminal, params: floor }, None),
         (NewKey::Passphrase { read: &mut short, params: floor }, Some(KeyProblem::ShortPassphrase(5))),
         (NewKey::Credential { name: "key".to_owned() }, Some(KeyProblem::NoCredentials)),

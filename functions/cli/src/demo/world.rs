@@ -1,7 +1,6 @@
 //! The demo's home, Environment, Spaces and secrets.
 
 use std::collections::BTreeSet;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -29,10 +28,7 @@ pub(crate) struct World {
 
 /// A new home and its key, side by side in one folder.
 pub(crate) fn make(folder: &Path, actor: Actor) -> Result<World, Failure> {
-    let key = folder.join("key");
-    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&key);
-    made.map_err(|error| Failure::DemoSetup(error.kind()))?;
-    let home = Home::init(&folder.join("home"), NewKey::File(key.join("root.key")))?;
+    let home = Home::init(&folder.join("home"), NewKey::File(folder.join("key").join("root.key")))?;
     let (keys, clock) = (home.keys(), Arc::new(SystemClock::default()));
     let vault = Vault::new(home.store(), keys.clone(), keys, home.audit(), clock, actor);
     Ok(World { home, vault })

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::process::{Child, Stdio};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
 use rustix::termios::{LocalModes, tcgetattr};
 
@@ -38,6 +39,8 @@ impl AtTerminal {
     fn wait_for(&mut self, text: &str) {
         let mut chunk = [0; 4096];
         while !self.seen.contains(text) {
+            let mut screen = [PollFd::new(&self.screen, PollFlags::IN)];
+            assert_eq!(poll(&mut screen, Some(&PATIENCE)), Ok(1), "waited for {text:?}: {}", self.seen);
             let count = self.screen.read(&mut chunk).unwrap_or(0);
             assert_ne!(count, 0, "the program ended: {}", self.seen);
             self.seen.push_str(&String::from_utf8_lossy(&chunk[..count]));
@@ -67,6 +70,8 @@ impl AtTerminal {
     }
 }
 
+/// Longer than Argon2id takes on a busy machine.
+const PATIENCE: Timespec = Timespec { tv_sec: 60, tv_nsec: 0 };
 const SET: &str = "secrets set T --env dev";
 const FIRST: &str = "Value of T (hidden): ";
 const AGAIN: &str = "The same again: ";
