@@ -190,17 +190,20 @@ pub(super) async fn look_alikes_in_one_batch_are_refused(store: &dyn Store) {
 }
 
 pub(super) async fn a_destroyed_name_bars_no_spelling_and_comes_back_only_if_none_took_its_place(
-    store: &dyn Store,
+    fresh: &dyn Fn() -> Arc<dyn Store>,
 ) {
-    make_scopes(store, &["dev", "dev/sp_1"]).await;
-    write(store, new_row("dev", "TOKEN")).await.expect("it is new");
-    let row = existing(store, "dev", "TOKEN").await;
-    let gone = RowHead { standing: Standing::Destroyed, current: 0, ..row.head.clone() };
-    write(store, change_of(&row, gone, VersionChange::DestroyAll)).await.expect("nobody came between");
-    let destroyed = existing(store, "dev", "TOKEN").await;
-    write(store, new_row("dev/sp_1", "token")).await.expect("nothing of that spelling is left");
-    let refusal =
-        StoreError::LookAlike { name: name("TOKEN"), existing: name("token"), scope: scope("dev/sp_1") };
-    assert_eq!(write(store, next_version(&destroyed)).await, Err(refusal));
-    assert_eq!(existing(store, "dev", "TOKEN").await, destroyed);
+    for (first, second) in [("dev", "dev/sp_1"), ("dev/sp_1", "dev"), ("dev", "dev")] {
+        let store = &*fresh();
+        make_scopes(store, &["dev", "dev/sp_1"]).await;
+        write(store, new_row(first, "TOKEN")).await.expect("it is new");
+        let row = existing(store, first, "TOKEN").await;
+        let gone = RowHead { standing: Standing::Destroyed, current: 0, ..row.head.clone() };
+        write(store, change_of(&row, gone, VersionChange::DestroyAll)).await.expect("nobody came between");
+        let destroyed = existing(store, first, "TOKEN").await;
+        write(store, new_row(second, "token")).await.expect("nothing of that spelling is left");
+        let (name, existing_name) = (name("TOKEN"), name("token"));
+        let refusal = StoreError::LookAlike { name, existing: existing_name, scope: scope(second) };
+        assert_eq!(write(store, next_version(&destroyed)).await, Err(refusal), "{first}, {second}");
+        assert_eq!(existing(store, first, "TOKEN").await, destroyed);
+    }
 }

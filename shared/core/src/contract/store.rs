@@ -39,5 +39,5 @@ pub async fn store(make: &dyn Fn() -> Arc<dyn Store>) {
     conflicts::a_full_batch_is_applied(&*fresh()).await;
     conflicts::look_alikes_in_one_chain_are_refused(&fresh).await;
     conflicts::look_alikes_in_one_batch_are_refused(&*fresh()).await;
-    conflicts::a_destroyed_name_bars_no_spelling_and_comes_back_only_if_none_took_its_place(&*fresh()).await;
+    conflicts::a_destroyed_name_bars_no_spelling_and_comes_back_only_if_none_took_its_place(&fresh).await;
 }
