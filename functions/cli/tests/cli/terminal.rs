@@ -124,6 +124,21 @@ fn an_entry_that_is_cancelled_differs_or_has_many_lines_sets_nothing() {
 }
 
 #[test]
+fn rules_that_change_while_a_value_is_typed_are_not_set_back() {
+    let world = World::ready();
+    world.ok_with("secrets set T --env dev --host *.slack.com", "0123456789");
+    let mut terminal = AtTerminal::start(&world, &format!("{SET} --keep-rules"));
+    terminal.wait_for(FIRST);
+    world.ok_with("secrets set T --env dev --host slack.com", "0123456789");
+    terminal.type_in("9876543210\n");
+    terminal.wait_for(AGAIN);
+    terminal.type_in("9876543210\n");
+    let (exit, _, seen) = terminal.end();
+    assert_eq!(exit, 4, "{seen}");
+    assert_eq!(world.json("secrets list --env dev")["secrets"][0]["winner"]["version"], 2);
+}
+
+#[test]
 fn only_yes_is_yes() {
     for (answer, exit) in [("y\n", 0), ("Yes\n", 0), ("n\n", 5), ("\n", 5), ("yeah\n", 5), ("\u{4}", 5)] {
         let world = World::ready();
