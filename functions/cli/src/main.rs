@@ -42,7 +42,7 @@ static MEMORY: zeroizing_alloc::ZeroAlloc<std::alloc::System> =
 
 fn main() -> ExitCode {
     hardening::install_panic_hook();
-    hardening::forbid_core_dumps();
+    undertone::harden();
     let done = std::panic::catch_unwind(|| match usage::parse() {
         Ok(cli) => {
             let screen = Screen::new(&cli.global);
