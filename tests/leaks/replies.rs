@@ -1,16 +1,21 @@
 //! A reply that holds a secret, in whatever form and place, becomes a failure that names both.
 
 use serde_json::{Value, json};
-use undertone_runtime::{Event, FailureKind, Report};
+use undertone_runtime::{Event, FailureKind, Report, Runtime};
 use undertone_tests::encodings::{CANARY, OTHER_CANARY, assert_clean};
-use undertone_tests::world::{TOPIC, World, event, once, scope};
+use undertone_tests::world::{BUDGET, TOPIC, World, event, event_with, once, scope};
 
 use super::{read, readable, texts, world};
 
+/// A listener that replies with what an event carries.
+fn replying(world: &World) -> Runtime {
+    world.runtime(world.listener().on(TOPIC, |event: Event| async move { Ok(event.payload().clone()) }))
+}
+
 /// What becomes of a reply: itself, or the secret's name and the pointer.
-async fn reply(world: &World, at: &str, reply: Value) -> Result<Value, (String, String)> {
-    let listener = world.listener().on(TOPIC, once(async move |_: Event| Ok(reply)));
-    outcome(world.dispatch(listener, &event(TOPIC, at)).await)
+async fn reply(runtime: &Runtime, at: &str, reply: Value) -> Result<Value, (String, String)> {
+    let event = event_with(TOPIC, at, reply);
+    outcome(runtime.dispatch(&event, BUDGET).await.expect("the scope can be read"))
 }
 
 fn outcome(mut report: Report) -> Result<Value, (String, String)> {
@@ -30,6 +35,7 @@ fn found(name: &str, pointer: &str) -> Result<Value, (String, String)> {
 #[tokio::test]
 async fn a_value_in_a_reply_is_found_in_every_place_and_encoding() {
     let world = world().await;
+    let runtime = replying(&world);
     for (encoding, text) in texts(CANARY) {
         let beside = format!("it is {text}, isn't it");
         for (value, pointer) in [
@@ -37,10 +43,10 @@ async fn a_value_in_a_reply_is_found_in_every_place_and_encoding() {
             (json!({"a": [1, {"b~/c": beside}]}), "/a/1/b~0~1c"),
             (json!([[], [null, true, text]]), "/1/2"),
         ] {
-            assert_eq!(reply(&world, "dev", value).await, found("TOKEN", pointer), "{encoding}");
+            assert_eq!(reply(&runtime, "dev", value).await, found("TOKEN", pointer), "{encoding}");
         }
         // A key is pointed at with the value masked.
-        let (name, pointer) = reply(&world, "dev/red", json!({"a": {text: 1}})).await.unwrap_err();
+        let (name, pointer) = reply(&runtime, "dev/red", json!({"a": {text: 1}})).await.unwrap_err();
         assert_eq!(name, "TOKEN", "{encoding}");
         assert_clean(pointer.as_bytes(), CANARY);
         assert!(pointer.starts_with("/a/"), "{encoding}: {pointer}");
@@ -59,6 +65,7 @@ async fn numbers_leaves_and_lines_of_a_value_are_found_too() {
         )
         .await;
     world.set("dev", "KEY", "-----BEGIN KEY-----\nMIIEvQIBADANBgkqhkiG9w0B\n-----END KEY-----\n").await;
+    let runtime = replying(&world);
     for (value, name, pointer) in [
         (json!({"pin": 12_345_678}), "PIN", "/pin"),
         (json!({"pin": -12_345_678}), "PIN", "/pin"),
@@ -67,7 +74,7 @@ async fn numbers_leaves_and_lines_of_a_value_are_found_too() {
         (json!({"id": 9_876_543_210_u64}), "SERVICE", "/id"),
         (json!("MIIEvQIBADANBgkqhkiG9w0B"), "KEY", ""),
     ] {
-        assert_eq!(reply(&world, "dev", value.clone()).await, found(name, pointer), "{value}");
+        assert_eq!(reply(&runtime, "dev", value.clone()).await, found(name, pointer), "{value}");
     }
 }
 
@@ -94,9 +101,10 @@ async fn what_a_handler_read_is_found_however_it_returns_it() {
 async fn a_secret_that_could_have_been_used_is_found_though_it_was_not() {
     let world = world().await;
     world.set("dev/red", "NEVER_ASKED_FOR", OTHER_CANARY).await;
-    assert_eq!(reply(&world, "dev/red", json!([OTHER_CANARY])).await, found("NEVER_ASKED_FOR", "/0"));
+    let runtime = replying(&world);
+    assert_eq!(reply(&runtime, "dev/red", json!([OTHER_CANARY])).await, found("NEVER_ASKED_FOR", "/0"));
     // It is of `red`: an event of `blue` can't have it, and the guard doesn't know it.
-    assert_eq!(reply(&world, "dev/blue", json!([OTHER_CANARY])).await, Ok(json!([OTHER_CANARY])));
+    assert_eq!(reply(&runtime, "dev/blue", json!([OTHER_CANARY])).await, Ok(json!([OTHER_CANARY])));
 }
 
 #[tokio::test]
@@ -114,6 +122,22 @@ async fn a_secret_of_a_granted_scope_is_found_once_it_was_asked_for() {
     );
     let report = world.dispatch(listener, &event(TOPIC, "dev/red")).await;
     assert_eq!(outcome(report), found("OTHER", "/other"));
+}
+
+#[tokio::test]
+async fn a_pointer_to_one_secret_does_not_show_another() {
+    let mut world = world().await;
+    world.set_with("dev/blue", "OTHER", OTHER_CANARY, readable()).await;
+    world.granted.push(scope("dev/blue"));
+    let listener = world.listener().on(
+        TOPIC,
+        once(async move |event: Event| {
+            let other = event.secrets("OTHER").space("blue").await?;
+            Ok(json!({format!("{} {other:?}", OTHER_CANARY): {"own": CANARY}}))
+        }),
+    );
+    let report = world.dispatch(listener, &event(TOPIC, "dev/red")).await;
+    assert_eq!(outcome(report), found("TOKEN", "/[secret:OTHER] Secret(OTHER v1)/own"));
 }
 
 #[tokio::test]
@@ -136,6 +160,7 @@ async fn a_reply_without_a_secret_passes_as_it_is() {
     let world = world().await;
     world.set("dev", "SHORT", "abc").await;
     world.set("dev", "EMPTY", "").await;
+    let runtime = replying(&world);
     for value in [
         Value::Null,
         json!({"a": [1, 2.5, -3], "b": {"": ""}, "c": null}),
@@ -143,6 +168,6 @@ async fn a_reply_without_a_secret_passes_as_it_is() {
         json!([&CANARY[..CANARY.len() - 1], &CANARY[1..]]),
         json!({"name": "[secret:TOKEN]", "handle": "Secret(TOKEN v1)"}),
     ] {
-        assert_eq!(reply(&world, "dev", value.clone()).await, Ok(value));
+        assert_eq!(reply(&runtime, "dev", value.clone()).await, Ok(value));
     }
 }

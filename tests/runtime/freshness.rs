@@ -190,6 +190,26 @@ async fn one_event_stays_on_one_version_and_the_next_takes_the_new_one() {
 }
 
 #[tokio::test]
+async fn a_granted_scope_stays_on_one_version_too() {
+    let mut world = World::new().await;
+    world.set("dev/blue", "TOKEN", "the-first-value").await;
+    world.granted.push(scope("dev/blue"));
+    let world = Arc::new(world);
+    for want in ["Secret(TOKEN v1)", "Secret(TOKEN v2)"] {
+        let operator = world.clone();
+        let shown = world
+            .within("dev/red", async move |event| {
+                let before = event.secrets("TOKEN").space("blue").await.unwrap();
+                operator.set("dev/blue", "TOKEN", "another-value").await;
+                let after = event.secrets("TOKEN").space("blue").await.unwrap();
+                [before, after].map(|secret| format!("{secret:?}"))
+            })
+            .await;
+        assert_eq!(shown, [want, want]);
+    }
+}
+
+#[tokio::test]
 async fn the_handlers_of_one_event_get_one_version() {
     let world = Arc::new(World::new().await);
     world.set("dev", "TOKEN", "the-first-value").await;

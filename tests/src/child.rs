@@ -9,6 +9,18 @@ pub fn is_child() -> bool {
     std::env::var_os(MARK).is_some()
 }
 
+/// Whether this process runs this test and no other. If it doesn't, one is begun that does, and in
+/// which the test must pass.
+pub fn is_alone(test: &str) -> bool {
+    if is_child() {
+        return true;
+    }
+    let output = run_again(test, &[]);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("1 passed"), "{test}: {said}");
+    false
+}
+
 /// Runs one test of this binary again, with these variables.
 pub fn run_again(test: &str, variables: &[(&str, &str)]) -> Output {
     let program = std::env::current_exe().expect("a test has a binary");
