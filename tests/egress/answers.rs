@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 use undertone_runtime::Response;
 use undertone_tests::encodings::{CANARY, assert_clean};
@@ -47,7 +48,7 @@ async fn an_answer_without_an_end_ends_with_an_error_and_the_connection() {
     let now = Duration::ZERO;
     let second = Duration::from_secs(1);
     let start = |rest: &str| format!("{OK}{rest}");
-    for (what, answer, want) in [
+    let rows = [
         (
             "endless chunks",
             Answer::endless(start("transfer-encoding: chunked\r\n\r\n"), chunk, now),
@@ -79,7 +80,8 @@ async fn an_answer_without_an_end_ends_with_an_error_and_the_connection() {
             "Ambiguous",
         ),
         ("silence", Answer::none(), "Ambiguous"),
-    ] {
+    ];
+    join_all(rows.map(async |(what, answer, want)| {
         let mut world = world().await;
         world.budget = Duration::from_millis(1_300);
         let server = Server::plain(move |_| answer.clone()).await;
@@ -91,7 +93,8 @@ async fn an_answer_without_an_end_ends_with_an_error_and_the_connection() {
         if what != "silence" {
             server.settled().await;
         }
-    }
+    }))
+    .await;
 }
 
 #[tokio::test]

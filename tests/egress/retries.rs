@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
+use futures_util::future::join_all;
 use tokio::task::JoinSet;
 use undertone_runtime::EgressError;
 use undertone_tests::servers::{Answer, Server};
@@ -73,7 +74,7 @@ async fn retry_after_is_believed_within_the_deadline_and_garbage_is_not() {
         let at = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(seconds);
         at.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
     };
-    for (retry_after, want, requests, at_least, at_most) in [
+    let rows = [
         (None, "200", 3, 0, 900),
         (Some("1"), "200", 3, 2_000, 3_500),
         (Some("in 2"), "200", 3, 900, 5_000),
@@ -87,7 +88,8 @@ async fn retry_after_is_believed_within_the_deadline_and_garbage_is_not() {
         (Some("in -1000"), "200", 3, 0, 900),
         (Some("soon"), "200", 3, 0, 900),
         (Some(""), "200", 3, 0, 900),
-    ] {
+    ];
+    join_all(rows.map(async |(retry_after, want, requests, at_least, at_most)| {
         let dated = retry_after.and_then(|text| Some(date(text.strip_prefix("in ")?.parse().unwrap())));
         let server = busy(2, 429, dated.as_deref().or(retry_after)).await;
         let world = world().await;
@@ -103,7 +105,8 @@ async fn retry_after_is_believed_within_the_deadline_and_garbage_is_not() {
             assert_eq!(status, 429);
             assert!(90 <= after.as_secs() && after.as_secs() <= 86_400, "{after:?}");
         }
-    }
+    }))
+    .await;
 }
 
 #[tokio::test]
