@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use undertone_core::audit::Actor;
 use undertone_core::resolve::Freshness;
-use undertone_core::vault::{ImportItem, ImportPart, Makes, Vault};
+use undertone_core::vault::{Expected, ImportItem, ImportPart, Makes, Vault};
 use undertone_core::{Chain, Declaration, Mode, Resolver, Rules, Scope, SecretValue, SystemClock};
 use undertone_local::{Home, NewKey};
 
@@ -56,6 +56,7 @@ async fn filled(folder: &Path, spaces: usize) -> Home {
             name: format!("SECRET_{n}").parse().expect("a name"),
             value: SecretValue::new(format!("value-{space}-{n}-0123456789abcdef").into_bytes())
                 .expect("short"),
+            expected: Expected::Any,
         };
         ImportPart { scope: scope(space), makes: Makes::Space, items: (0..PER_SPACE).map(item).collect() }
     });

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use undertone_core::vault::{EmptyValue, ImportItem, PlanOutcome, PlanRow, Replace, Spelling};
+use undertone_core::vault::{EmptyValue, Expected, ImportItem, PlanOutcome, PlanRow, Replace, Spelling};
 use undertone_core::{Scope, SecretName, SecretValue};
 use zeroize::Zeroizing;
 
@@ -34,7 +34,15 @@ impl Part {
     pub(super) fn take_items(&mut self) -> Vec<ImportItem> {
         let rows = self.rows.iter().zip(std::mem::take(&mut self.values));
         let wanted = rows.filter(|(row, _)| is_write(&row.outcome));
-        wanted.filter_map(|(row, value)| Some(ImportItem { name: row.name.clone(), value: value? })).collect()
+        let item = |(row, value): (&PlanRow, Option<SecretValue>)| {
+            // A row that somebody makes between the plan and the write isn't overwritten.
+            let expected = match row.outcome {
+                PlanOutcome::Add | PlanOutcome::Override => Expected::Absent,
+                PlanOutcome::Replace | PlanOutcome::Skip | PlanOutcome::Conflict(_) => Expected::Any,
+            };
+            Some(ImportItem { name: row.name.clone(), value: value?, expected })
+        };
+        wanted.filter_map(item).collect()
     }
 
     /// What is probably a mistake about the values that are to be written.

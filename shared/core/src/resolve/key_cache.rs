@@ -1,8 +1,10 @@
 //! Unwrapped scope keys, for a bounded time: one unwrap per key, shared by concurrent lookups.
 
+use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use quick_cache::sync::Cache;
 
 use super::flight::Flights;
@@ -20,39 +22,49 @@ type Key = (KeyScope, WrappedKey);
 pub struct KeyCache {
     opener: Arc<dyn Opener>,
     clock: Arc<dyn Clock>,
-    cached: Cache<Key, (Arc<ScopeKey>, Moment)>,
+    cached: Arc<Cache<Key, (Arc<ScopeKey>, Moment)>>,
     flights: Flights<Key, Answer>,
 }
 
 impl KeyCache {
     /// An empty cache.
     pub fn new(opener: Arc<dyn Opener>, clock: Arc<dyn Clock>) -> Self {
-        Self { opener, clock, cached: Cache::new(ENTRIES), flights: Flights::new() }
+        Self { opener, clock, cached: Arc::new(Cache::new(ENTRIES)), flights: Flights::new() }
     }
 
     /// The key, unwrapped now or a short while ago.
     pub async fn key(&self, scope: &KeyScope, wrapped: &WrappedKey) -> Answer {
         let key = (scope.clone(), wrapped.clone());
-        if let Some((cached, at)) = self.cached.get(&key) {
-            if at.is_within(TIME_TO_LIVE, &*self.clock) {
-                return Ok(cached);
-            }
-            self.cached.remove(&key);
+        if let Some(cached) = self.fresh(&key) {
+            return Ok(cached);
         }
-        let answer = self.flights.run(&key, || self.unwrap(key.clone())).await;
-        if let Ok(unwrapped) = &answer {
-            let now = Moment::now(&*self.clock);
-            self.cached.insert(key, (unwrapped.clone(), now));
-        }
-        answer
+        self.flights.run(&key, || self.landed_or_unwrap(&key)).await
     }
 
     pub(super) fn forget_stale(&self) {
         self.cached.retain(|_, (_, at)| at.is_within(TIME_TO_LIVE, &*self.clock));
     }
 
-    fn unwrap(&self, (scope, wrapped): Key) -> futures_util::future::BoxFuture<'static, Answer> {
-        let opener = self.opener.clone();
-        Box::pin(async move { unwrap_checked(&*opener, &scope, &wrapped).await.map(Arc::new) })
+    fn fresh(&self, key: &Key) -> Option<Arc<ScopeKey>> {
+        let (cached, at) = self.cached.get(key)?;
+        if !at.is_within(TIME_TO_LIVE, &*self.clock) {
+            self.cached.remove(key);
+            return None;
+        }
+        Some(cached)
+    }
+
+    /// What a flight brought that landed since this caller looked; else an unwrap.
+    fn landed_or_unwrap(&self, key: &Key) -> BoxFuture<'static, Answer> {
+        if let Some(landed) = self.fresh(key) {
+            return Box::pin(ready(Ok(landed)));
+        }
+        let (opener, cached, clock) = (self.opener.clone(), self.cached.clone(), self.clock.clone());
+        let key = key.clone();
+        Box::pin(async move {
+            let unwrapped = Arc::new(unwrap_checked(&*opener, &key.0, &key.1).await?);
+            cached.insert(key, (unwrapped.clone(), Moment::now(&*clock)));
+            Ok(unwrapped)
+        })
     }
 }

@@ -55,7 +55,7 @@ pub struct Resolver {
     keys: Arc<KeyCache>,
     clock: Arc<dyn Clock>,
     freshness: Freshness,
-    snapshots: Cache<Key, Arc<Snapshot>>,
+    snapshots: Arc<Cache<Key, Arc<Snapshot>>>,
     flights: Flights<Key, Answer>,
 }
 
@@ -105,7 +105,7 @@ impl Resolver {
             store,
             clock,
             freshness,
-            snapshots: Cache::new(SNAPSHOTS),
+            snapshots: Arc::new(Cache::new(SNAPSHOTS)),
             flights: Flights::new(),
         }
     }
@@ -133,13 +133,10 @@ impl Resolver {
         } else if self.flights.is_under_way(&key) {
             newest = Some(self.store.epoch().await.map_err(|e| ResolveError::from_store("*", e))?);
         }
-        let mut answer = self.flights.run(&key, || self.load(declaration, chain)).await?;
+        let answer = self.flights.run(&key, || self.landed_or_load(declaration, &key, newest)).await?;
         if newest.is_some_and(|epoch| answer.epoch < epoch) {
             // The flight that was joined had read before the change that this caller knows of.
-            answer = self.load(declaration, chain).await?;
-        }
-        if answer.is_settled() {
-            self.snapshots.insert(key, answer.clone());
+            return self.load(declaration, key).await;
         }
         Ok(answer)
     }
@@ -183,10 +180,34 @@ impl Resolver {
         &*self.clock
     }
 
-    fn load(&self, declaration: &Arc<Declaration>, chain: &Chain) -> BoxFuture<'static, Answer> {
-        let (store, keys, clock) = (self.store.clone(), self.keys.clone(), self.clock.clone());
-        let (declaration, chain) = (declaration.clone(), chain.clone());
+    /// What a flight brought that landed since this caller looked, if it still holds; else a read.
+    fn landed_or_load(
+        &self,
+        declaration: &Arc<Declaration>,
+        key: &Key,
+        newest: Option<Epoch>,
+    ) -> BoxFuture<'static, Answer> {
+        let load = self.load(declaration, key.clone());
+        let holds = |snapshot: &Arc<Snapshot>| {
+            newest.is_none_or(|epoch| snapshot.epoch == epoch)
+                && snapshot.is_young(self.freshness, &*self.clock)
+        };
+        let Some(landed) = self.snapshots.get(key).filter(holds) else {
+            return load;
+        };
+        let store = self.store.clone();
         Box::pin(async move {
+            let epoch = store.epoch().await.map_err(|e| ResolveError::from_store("*", e))?;
+            if landed.epoch == epoch { Ok(landed) } else { load.await }
+        })
+    }
+
+    /// Reads a chain and keeps what it says before anybody who waits hears of it.
+    fn load(&self, declaration: &Arc<Declaration>, key: Key) -> BoxFuture<'static, Answer> {
+        let (store, keys, clock) = (self.store.clone(), self.keys.clone(), self.clock.clone());
+        let (declaration, snapshots) = (declaration.clone(), self.snapshots.clone());
+        Box::pin(async move {
+            let chain = key.1.clone();
             let names = declaration.names();
             let loaded = Moment::now(&*clock);
             let rows = store
@@ -200,7 +221,7 @@ impl Resolver {
                 let answer = resolve(&rows, name, now, &declaration, store.id(), &keys, &chain).await;
                 answers.insert(name.clone(), answer);
             }
-            Ok(Arc::new(Snapshot {
+            let snapshot = Arc::new(Snapshot {
                 epoch: rows.epoch,
                 mode: rows.mode,
                 expires_at: rows.first_expiry(now),
@@ -210,7 +231,11 @@ impl Resolver {
                 answers,
                 guard: OnceLock::new(),
                 sealed_guard: OnceLock::new(),
-            }))
+            });
+            if snapshot.is_settled() {
+                snapshots.insert(key, snapshot.clone());
+            }
+            Ok(snapshot)
         })
     }
 }

@@ -3,15 +3,14 @@
 use std::collections::HashMap;
 
 use super::request::{ImportItem, ImportPart, Makes, Outcome, PlanRow, Replace, Spelling};
-use super::verbs::{NewBody, NewVersion};
+use super::verbs::{NewBody, NewVersion, check_expected};
 use super::{Vault, VaultError};
 use crate::audit::{Action, AuditEntry};
 use crate::name::SecretName;
-use crate::resolve::{State, explain};
 use crate::row::{Row, Standing};
 use crate::rules::Rules;
 use crate::scope::Scope;
-use crate::store::{Batch, ChainRows, Names, Space};
+use crate::store::{Batch, Names, Space};
 
 impl Vault {
     /// What an import would do. Writes nothing.
@@ -23,18 +22,23 @@ impl Vault {
         replace: Replace,
     ) -> Result<Vec<PlanRow>, VaultError> {
         let rows = self.rows(scope, Names::All).await?;
-        Ok(names
-            .iter()
-            .map(|name| PlanRow {
-                name: name.clone(),
-                outcome: self.plan(&rows, scope, name, spelling, replace),
-            })
-            .collect())
+        let mut by_look: HashMap<String, Vec<&Row>> = HashMap::new();
+        for row in rows.scopes.iter().flat_map(|scope| &scope.rows) {
+            if row.head.standing != Standing::Destroyed {
+                by_look.entry(row.name.folded()).or_default().push(row);
+            }
+        }
+        let plan = |name: &SecretName| {
+            let alike = by_look.get(&name.folded()).map(Vec::as_slice).unwrap_or_default();
+            PlanRow { name: name.clone(), outcome: self.plan(alike, scope, name, spelling, replace) }
+        };
+        Ok(names.iter().map(plan).collect())
     }
 
+    /// `alike` are the chain's rows whose names can't be told from this one, its own included.
     fn plan(
         &self,
-        rows: &ChainRows,
+        alike: &[&Row],
         scope: &Scope,
         name: &SecretName,
         spelling: Spelling,
@@ -43,24 +47,18 @@ impl Vault {
         if let Err(error) = self.check_name(name, spelling) {
             return Outcome::Conflict(error.to_string());
         }
-        let kept = |row: &&Row| row.head.standing != Standing::Destroyed;
-        let present = rows.scopes.iter().flat_map(|scope| &scope.rows).filter(kept);
-        if let Some(row) = present.clone().find(|row| row.name != *name && row.name.folded() == name.folded())
-        {
+        if let Some(row) = alike.iter().find(|row| row.name != *name) {
             return Outcome::Conflict(format!("looks like `{}`, which exists in {}", row.name, row.scope));
         }
-        let active = |row: &&Row| row.name == *name && row.head.standing == Standing::Active;
-        let locked_above = present.clone().filter(active).any(|row| row.scope != *scope && row.head.locked);
-        if locked_above {
+        let active: Vec<&&Row> = alike.iter().filter(|row| row.head.standing == Standing::Active).collect();
+        if active.iter().any(|row| row.scope != *scope && row.head.locked) {
             return Outcome::Conflict("locked in the Environment: it would never win".to_owned());
         }
-        let own = present.clone().filter(active).any(|row| row.scope == *scope);
+        let own = active.iter().any(|row| row.scope == *scope);
         match (own, replace) {
             (true, Replace::Keep) => Outcome::Skip,
             (true, Replace::Replace) => Outcome::Replace,
-            (false, _) if explain(rows, &scope.chain(), name, self.clock.now()).result == State::Absent => {
-                Outcome::Add
-            }
+            (false, _) if active.is_empty() => Outcome::Add,
             (false, _) => Outcome::Override,
         }
     }
@@ -123,8 +121,9 @@ impl Vault {
         let sealing = self.sealing(scope, &stored).await?;
         pending.batch.keys.extend(sealing.new.clone().map(|key| (scope.clone(), key)));
         let existing: HashMap<&SecretName, &Row> = rows.iter().map(|row| (&row.name, row)).collect();
-        for ImportItem { name, value } in items {
+        for ImportItem { name, value, expected } in items {
             let row = existing.get(name).copied();
+            check_expected(*expected, row, scope, name)?;
             // A value that replaces another doesn't live longer than that one was to.
             let expires_at = row.and_then(|row| row.head.expires_at).filter(|at| self.clock.now() < *at);
             let body = NewBody::Value(value);
@@ -153,4 +152,89 @@ struct Pending {
     batch: Batch,
     entries: Vec<AuditEntry>,
     values: usize,
+}
+
+#[cfg(all(test, feature = "memory"))]
+mod tests {
+    use std::sync::Arc;
+
+    use futures_executor::block_on;
+
+    use super::*;
+    use crate::audit::Actor;
+    use crate::clock::SystemClock;
+    use crate::memory::{MemoryAudit, MemoryKeys, MemoryStore};
+    use crate::rules::Mode;
+    use crate::store::Store;
+    use crate::value::SecretValue;
+    use crate::vault::request::{Expected, SetRequest};
+
+    fn vault() -> (Arc<MemoryStore>, Vault) {
+        let (store, keys) = (Arc::new(MemoryStore::default()), Arc::new(MemoryKeys::default()));
+        let (audit, clock) = (Arc::new(MemoryAudit::default()), Arc::new(SystemClock::default()));
+        let actor = Actor::Operator("tester".into());
+        let vault = Vault::new(store.clone(), keys.clone(), keys, audit, clock, actor);
+        block_on(vault.create_environment("dev".parse().unwrap(), Mode::Standard)).unwrap();
+        (store, vault)
+    }
+
+    fn dev() -> Scope {
+        Scope::Environment("dev".parse().unwrap())
+    }
+
+    fn space(id: &str) -> Scope {
+        Scope::Space("dev".parse().unwrap(), id.parse().unwrap())
+    }
+
+    fn item(name: &str, expected: Expected) -> ImportItem {
+        let value = SecretValue::new(b"a-value-of-it".to_vec()).unwrap();
+        ImportItem { name: name.parse().unwrap(), value, expected }
+    }
+
+    fn set(vault: &Vault, scope: &Scope, name: &str) {
+        let value = SecretValue::new(b"another-value".to_vec()).unwrap();
+        block_on(vault.set(scope, SetRequest::new(name.parse().unwrap(), value))).unwrap();
+    }
+
+    #[test]
+    fn the_plan_says_what_each_name_would_become() {
+        let (_, vault) = vault();
+        block_on(vault.create_space("dev".parse().unwrap(), "sp".parse().unwrap())).unwrap();
+        for (scope, name) in [(dev(), "ABOVE"), (dev(), "LOCKED"), (space("sp"), "OWN")] {
+            set(&vault, &scope, name);
+        }
+        block_on(vault.lock(&dev(), &"LOCKED".parse().unwrap())).unwrap();
+        let names = ["NEW", "ABOVE", "LOCKED", "OWN", "Own", "above"].map(|name| name.parse().unwrap());
+        for (replace, own) in [(Replace::Keep, "skip"), (Replace::Replace, "replace")] {
+            let plan = block_on(vault.plan_import(&space("sp"), &names, Spelling::Any, replace)).unwrap();
+            let words: Vec<&str> = plan.iter().map(|row| row.outcome.as_str()).collect();
+            assert_eq!(words, ["add", "override", "conflict", own, "conflict", "conflict"]);
+        }
+    }
+
+    #[test]
+    fn many_spaces_are_made_and_filled_in_batches_and_a_row_that_came_between_stops_its_batch() {
+        let (store, vault) = vault();
+        let part = |id: &str, names: usize| ImportPart {
+            scope: space(id),
+            makes: Makes::Space,
+            items: (0..names).map(|n| item(&format!("N{n}"), Expected::Absent)).collect(),
+        };
+        let limit = store.batch_limit();
+        let mut batches = Vec::new();
+        let parts = vec![part("a", 3), part("empty", 0), part("b", limit)];
+        block_on(vault.import(parts, &Rules::default(), |count| batches.push(count))).unwrap();
+        assert_eq!(batches, [limit, 3]);
+        let spaces = block_on(store.spaces(&"dev".parse().unwrap(), None, 9)).unwrap();
+        assert_eq!(spaces.len(), 3);
+        let late = ImportPart {
+            scope: space("a"),
+            makes: Makes::Nothing,
+            items: vec![item("FRESH", Expected::Absent), item("N0", Expected::Absent)],
+        };
+        let refused = block_on(vault.import(vec![late], &Rules::default(), |_| ()));
+        assert!(matches!(refused, Err(VaultError::RowExists { .. })));
+        let fresh = block_on(store.history(&space("a"), &"FRESH".parse().unwrap())).unwrap();
+        assert!(fresh.is_none(), "nothing of the batch was written");
+    }
 }

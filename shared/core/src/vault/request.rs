@@ -89,6 +89,8 @@ pub struct ImportItem {
     pub name: SecretName,
     /// The value.
     pub value: SecretValue,
+    /// What the plan saw of the row.
+    pub expected: Expected,
 }
 
 /// One scope of an import.

@@ -42,7 +42,8 @@ impl Vault {
             return Err(VaultError::ExpiresInThePast(name));
         }
         let rows = self.rows(scope, Names::Only(std::slice::from_ref(&name))).await?;
-        check_expected(expected, &rows, scope, &name)?;
+        let own = rows.scopes.iter().flat_map(|rows| &rows.rows).find(|row| row.scope == *scope);
+        check_expected(expected, own, scope, &name)?;
         let new = NewVersion { name: &name, body: NewBody::Value(&value), rules, expires_at };
         self.add_version(scope, rows, new, Action::Set).await
     }
@@ -397,13 +398,12 @@ fn find_version(history: &History, version: u64) -> Result<&Version, VaultError>
     })
 }
 
-fn check_expected(
+pub(super) fn check_expected(
     expected: Expected,
-    rows: &ChainRows,
+    row: Option<&Row>,
     scope: &Scope,
     name: &SecretName,
 ) -> Result<(), VaultError> {
-    let row = rows.scopes.iter().flat_map(|rows| &rows.rows).find(|row| row.scope == *scope);
     match expected {
         Expected::Any => Ok(()),
         Expected::Absent if row.is_some_and(|row| row.head.standing == Standing::Active) => {
