@@ -66,8 +66,9 @@ pub enum Refused {
     NotLockable,
 }
 
-/// What one scope of a chain says and what became of it, in the words of the explanation.
-pub type Layer = (&'static str, &'static str);
+/// What one scope of a chain says and what became of it, in the words of the explanation, and
+/// whether it is locked.
+pub type Layer = (&'static str, &'static str, bool);
 
 /// What a handle remembers.
 #[derive(Clone)]
@@ -269,10 +270,10 @@ impl Model {
         for place in chain(place) {
             let decides = decider == Some(place);
             layers.push(match self.at(&place, name) {
-                None => ("absent", "silent"),
-                Some(row) if decides => (self.state(row), "decides"),
-                Some(row) if locked && passed => (self.state(row), "shadowed_by_lock"),
-                Some(row) => (self.state(row), "overridden"),
+                None => ("absent", "silent", false),
+                Some(row) if decides => (self.state(row), "decides", row.locked),
+                Some(row) if locked && passed => (self.state(row), "shadowed_by_lock", row.locked),
+                Some(row) => (self.state(row), "overridden", row.locked),
             });
             passed |= decides;
         }

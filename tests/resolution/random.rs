@@ -288,7 +288,8 @@ impl Run {
         }
         let explained = self.world.vault.explain(&scope(place), &self::name(name)).await;
         let explained = explained.expect("the store is well");
-        let layers = explained.layers.iter().map(|layer| (layer.state.as_str(), layer.role.as_str()));
+        let layers = explained.layers.iter();
+        let layers = layers.map(|layer| (layer.state.as_str(), layer.role.as_str(), layer.locked));
         assert_eq!(layers.collect::<Vec<_>>(), self.model.layers(place, name), "{}", self.story());
         let (result, winner) = in_words(&self.model.answer(place, name));
         let explained = (explained.result.as_str(), explained.winner.map(|(at, _)| at));
