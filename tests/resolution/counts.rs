@@ -126,6 +126,25 @@ async fn a_caller_that_goes_away_takes_nobodys_answer_with_it() {
     assert_eq!(world.store.reads() - before, 1);
 }
 
+/// A caller finds a read under way and is held up; when it goes on, the read has landed.
+#[tokio::test]
+async fn a_caller_who_misses_a_landing_takes_what_it_brought() {
+    let world = two_scopes().await;
+    let store = WrappedStore::new(world.store.clone());
+    let asker = Asker::over(&world, store.clone(), world.keys.clone(), &["OWN"]);
+    let before = (world.store.reads(), world.keys.unwraps());
+    store.gate.set_open(false);
+    store.epoch_gate.set_open(false);
+    let mut first = Box::pin(asker.snapshot("live/red"));
+    let mut second = Box::pin(asker.snapshot("live/red"));
+    assert!((&mut first).now_or_never().is_none() && (&mut second).now_or_never().is_none());
+    store.gate.set_open(true);
+    first.await.expect("the store is well");
+    store.epoch_gate.set_open(true);
+    second.await.expect("the store is well");
+    assert_eq!((world.store.reads() - before.0, world.keys.unwraps() - before.1), (1, 1));
+}
+
 /// The first caller reads and is held up; then the value changes. A second caller comes after the
 /// change and must not be given what the first one read, whether or not it was here before.
 #[tokio::test]

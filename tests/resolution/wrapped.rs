@@ -36,15 +36,23 @@ type Edit = Box<dyn Fn(&mut ChainRows) + Send>;
 /// A store before the one in memory.
 pub struct WrappedStore {
     inner: Arc<MemoryStore>,
-    /// Before rows are read.
+    /// Before rows that were read are handed on.
     pub gate: Gate,
+    /// Before it says whether anything changed.
+    pub epoch_gate: Gate,
     epochs: AtomicU64,
     edit: Mutex<Option<Edit>>,
 }
 
 impl WrappedStore {
     pub fn new(inner: Arc<MemoryStore>) -> Arc<Self> {
-        Arc::new(Self { inner, gate: Gate::open(), epochs: AtomicU64::new(0), edit: Mutex::default() })
+        Arc::new(Self {
+            inner,
+            gate: Gate::open(),
+            epoch_gate: Gate::open(),
+            epochs: AtomicU64::new(0),
+            edit: Mutex::default(),
+        })
     }
 
     /// From now on rows are handed on like this.
@@ -70,6 +78,7 @@ impl Store for WrappedStore {
 
     async fn epoch(&self) -> Result<Epoch, StoreError> {
         self.epochs.fetch_add(1, Ordering::Relaxed);
+        self.epoch_gate.pass().await;
         self.inner.epoch().await
     }
 
