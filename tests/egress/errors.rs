@@ -98,7 +98,7 @@ async fn a_failing_server_is_named_and_its_answer_and_the_request_are_not() {
         ),
     ] {
         let mut world = world().await;
-        world.budget = Duration::from_millis(800);
+        world.budget = Duration::from_secs(2);
         let server = Server::plain(move |_| answer.clone()).await;
         let error = fail(&world, "dev", server.url("/")).await;
         assert_eq!(kind(&Err(error.clone())), want, "{what}");

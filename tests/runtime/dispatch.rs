@@ -114,7 +114,7 @@ async fn a_handler_that_fails_or_panics_stops_no_other_and_every_failure_is_repo
 #[tokio::test]
 async fn a_handler_that_takes_too_long_is_ended_at_the_deadline_and_the_next_is_reported_as_not_started() {
     let mut world = World::new().await;
-    world.budget = Duration::from_millis(300);
+    world.budget = Duration::from_millis(800);
     let diary = Diary::default();
     let quick = diary.clone();
     let listener = Listener::new("tester").on(TOPIC, diary.handler("before")).on(TOPIC, hangs).on(
