@@ -1,11 +1,11 @@
 //! Repeating a request: only where that is safe, when the server asks for it, and while time is left.
 
-use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use futures_util::future::join_all;
+use tokio::net::TcpSocket;
 use tokio::task::JoinSet;
 use undertone_runtime::EgressError;
 use undertone_tests::servers::{Answer, Server};
@@ -111,13 +111,16 @@ async fn retry_after_is_believed_within_the_deadline_and_garbage_is_not() {
 
 #[tokio::test]
 async fn a_connection_that_fails_is_tried_again_where_repeating_is_safe() {
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    // Bound, so that nobody else takes it, and listened at by nobody.
+    let bound = TcpSocket::new_v4().unwrap();
+    bound.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let port = bound.local_addr().unwrap().port();
     let world = world().await;
     for (method, key, attempts) in
         [("GET", None, 3), ("DELETE", None, 3), ("POST", None, 1), ("PATCH", None, 1), ("POST", Some("k"), 3)]
     {
         let before = (world.network.lookups().len(), world.rows().await.len());
-        let url = format!("http://localhost:{free}/");
+        let url = format!("http://localhost:{port}/");
         let result = send(&world, "dev", move |http, token| {
             let request = http.request(method, &url).bearer(token);
             match key {
