@@ -66,7 +66,11 @@ impl Source {
 
     /// The lines that ship, with their numbers: comments and modules of tests left out.
     fn code(&self) -> impl Iterator<Item = (usize, &str)> {
-        let tests = self.text.find("#[cfg(test)]\nmod tests {");
+        let opens_tests = |at: &usize| {
+            let mut after = self.text[*at..].lines().skip_while(|line| line.starts_with("#["));
+            after.next() == Some("mod tests {")
+        };
+        let tests = self.text.match_indices("#[cfg(test)]").map(|(at, _)| at).find(opens_tests);
         let shipped = &self.text[..tests.unwrap_or(self.text.len())];
         let lines = shipped.lines().enumerate().map(|(index, line)| (index + 1, line));
         lines.filter(|(_, line)| !line.trim_start().starts_with("//"))

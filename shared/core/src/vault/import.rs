@@ -154,7 +154,8 @@ struct Pending {
     values: usize,
 }
 
-#[cfg(all(test, feature = "memory"))]
+#[cfg(test)]
+#[cfg(feature = "memory")]
 mod tests {
     use std::sync::Arc;
 
