@@ -18,7 +18,7 @@ fn furnished(host: &str) -> Desk {
     desk
 }
 
-fn send<'a>(topic: &'a str) -> Vec<&'a str> {
+fn send(topic: &str) -> Vec<&str> {
     [&["event", "send", "--topic", topic], &ACME[..], &["--payload", r#"{"job":"import"}"#]].concat()
 }
 
