@@ -35,7 +35,7 @@ pub use clock::{Clock, SystemClock};
 pub use host::{HostError, HostPort, HostRule};
 pub use id::{AgentId, EnvironmentId, IdError, SecretId, SpaceId, StoreId, random_bytes};
 pub use keys::{KeyError, Opener, Sealer};
-pub use name::{NameError, SecretName, escaped, is_hidden};
+pub use name::{LONGEST_NAME, NameError, SecretName, escaped, is_hidden};
 pub use record::{KeyId, KeyScope, ScopeKey};
 pub use resolve::{Declaration, ResolveError, Resolver};
 pub use row::{Body, Change, History, Revision, Row, RowHead, Standing, Version, VersionChange};
