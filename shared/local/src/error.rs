@@ -12,7 +12,7 @@ use crate::root::KeyProblem;
 #[derive(Debug, thiserror::Error)]
 pub enum LocalError {
     /// The folder is in use as a home.
-    #[error("{} holds {what} already: use that home, or choose another folder", dir.display())]
+    #[error("{} holds {what} already: use that home, or choose another folder{}", dir.display(), unfinished(what))]
     HomeExists {
         /// The folder.
         dir: PathBuf,
@@ -115,5 +115,13 @@ impl LocalError {
 impl From<Fault> for LocalError {
     fn from(fault: Fault) -> Self {
         LocalError::Store(fault.into())
+    }
+}
+
+/// The settings are written last: a database without them is what an interrupted init leaves.
+fn unfinished(what: &str) -> &'static str {
+    match what {
+        crate::home::DATABASE => ". If `undertone init` was interrupted there, remove that file first",
+        _ => "",
     }
 }

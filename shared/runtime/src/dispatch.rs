@@ -191,6 +191,7 @@ impl Runtime {
             return Ok(report);
         }
         let attempt = self.attempt(event, deadline).await?;
+        let _ends = Ends(attempt.clone());
         for (position, handler) in matching {
             let result = match attempt.time_left().is_zero() {
                 true => Err(Failure {
@@ -202,7 +203,6 @@ impl Runtime {
             };
             report.outcomes.push(Outcome { handler: position, result });
         }
-        attempt.end();
         Ok(report)
     }
 
@@ -223,6 +223,15 @@ impl Runtime {
             Some(chain) => Some(execution.snapshot(chain).await?),
         };
         Ok(Attempt::new(execution, self.clients.clone(), ledger, deadline, own))
+    }
+}
+
+/// Ends the attempt however dispatch ends, cancelled included.
+struct Ends(Arc<Attempt>);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        self.0.end();
     }
 }
 
