@@ -34,7 +34,9 @@ pub struct Vault {
     actor: Actor,
 }
 
-/// Why a change didn't happen. Then nothing changed.
+/// Why a change didn't happen. Then nothing changed, with one exception: a verb other than `set`,
+/// `block` and `import` reads afterwards what wins now, and a store that fails just then fails the verb
+/// although its change is in place. The audit trail tells: such a change has no failed row.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum VaultError {
     /// The store refused or failed.
