@@ -61,7 +61,6 @@ pub struct Resolver {
 
 /// One chain as one agent sees it at one moment: an answer for every declared name.
 pub struct Snapshot {
-    chain: Chain,
     mode: Mode,
     epoch: Epoch,
     loaded: Moment,
@@ -225,7 +224,6 @@ impl Resolver {
                 epoch: rows.epoch,
                 mode: rows.mode,
                 expires_at: rows.first_expiry(now),
-                chain,
                 loaded,
                 asked: Mutex::new(loaded),
                 answers,
@@ -366,11 +364,6 @@ impl Snapshot {
     /// The answer for a declared name; `None` for any other.
     pub fn get(&self, name: &str) -> Option<&Result<Arc<Resolved>, ResolveError>> {
         self.answers.get(name)
-    }
-
-    /// The chain that was asked.
-    pub fn chain(&self) -> &Chain {
-        &self.chain
     }
 
     /// What kind of Environment it is.
