@@ -116,6 +116,8 @@ pub struct AuditEntry {
     pub name: Option<SecretName>,
     /// To which version.
     pub version: Option<u64>,
+    /// For an external secret: the id that the service which keeps it gave to the version.
+    pub source_version: Option<String>,
     /// Through which sink and where to, for a use.
     pub destination: Option<(crate::rules::Sink, Destination)>,
     /// Why, as the actor said it (for a reveal).

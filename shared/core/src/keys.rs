@@ -15,7 +15,8 @@ use crate::record::{KeyBytesError, KeyId, KeyScope, ScopeKey, expand};
 pub type Generation = u32;
 
 /// A scope key as the store keeps it, format EWK1:
-/// `"EWK1" ‖ provider ‖ key id(16) ‖ generation(u32) ‖ what the provider wrote`.
+/// `"EWK1" ‖ provider ‖ key id(16) ‖ generation(u32) ‖ what the provider wrote`. What AWS KMS wrote has
+/// its length before it, as a u16.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct WrappedKey {
     /// Who can unwrap it.
@@ -31,6 +32,8 @@ pub struct WrappedKey {
 /// Who wrapped a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Provider {
+    /// A symmetric key of AWS KMS; the blob is the `CiphertextBlob` of KMS.
+    Kms,
     /// A root key on this machine; the blob is an ESR1 record of kind 3.
     Local,
 }
@@ -46,13 +49,18 @@ impl WrappedKey {
     /// The bytes to store.
     pub fn encode(&self) -> Vec<u8> {
         let provider = match self.provider {
+            Provider::Kms => 0x01,
             Provider::Local => 0x02,
         };
-        let mut out = Vec::with_capacity(25 + self.blob.len());
+        let mut out = Vec::with_capacity(27 + self.blob.len());
         out.extend_from_slice(MAGIC);
         out.push(provider);
         out.extend_from_slice(&self.id.0);
         out.extend_from_slice(&self.generation.to_be_bytes());
+        if self.provider == Provider::Kms {
+            let length = u16::try_from(self.blob.len()).expect("KMS answers with at most 6,144 bytes");
+            out.extend_from_slice(&length.to_be_bytes());
+        }
         out.extend_from_slice(&self.blob);
         out
     }
@@ -62,11 +70,20 @@ impl WrappedKey {
         let rest = bytes.strip_prefix(MAGIC).ok_or(WrappedKeyError)?;
         let (provider, rest) = rest.split_first().ok_or(WrappedKeyError)?;
         let provider = match provider {
+            0x01 => Provider::Kms,
             0x02 => Provider::Local,
             _ => return Err(WrappedKeyError),
         };
         let (id, rest) = rest.split_first_chunk::<16>().ok_or(WrappedKeyError)?;
-        let (generation, blob) = rest.split_first_chunk::<4>().ok_or(WrappedKeyError)?;
+        let (generation, rest) = rest.split_first_chunk::<4>().ok_or(WrappedKeyError)?;
+        let blob = match provider {
+            Provider::Local => rest,
+            Provider::Kms => {
+                let (length, blob) = rest.split_first_chunk::<2>().ok_or(WrappedKeyError)?;
+                let whole = usize::from(u16::from_be_bytes(*length)) == blob.len();
+                whole.then_some(blob).ok_or(WrappedKeyError)?
+            }
+        };
         Ok(Self { provider, id: KeyId(*id), generation: u32::from_be_bytes(*generation), blob: blob.into() })
     }
 }
@@ -143,15 +160,26 @@ mod tests {
 
     #[test]
     fn a_wrapped_key_survives_its_encoding_and_damage_is_refused() {
-        let wrapped = WrappedKey {
-            provider: Provider::Local,
-            id: KeyId([7; 16]),
-            generation: 3,
-            blob: Arc::from(&b"blob"[..]),
-        };
+        for provider in [Provider::Local, Provider::Kms] {
+            let (id, blob) = (KeyId([7; 16]), Arc::from(&b"blob"[..]));
+            let wrapped = WrappedKey { provider, id, generation: 3, blob };
+            let bytes = wrapped.encode();
+            assert_eq!(WrappedKey::decode(&bytes), Ok(wrapped));
+            for damaged in [&b""[..], b"EWK2", &bytes[..4], &bytes[..20], b"EWK1\x03aaaaaaaaaaaaaaaaaaaaaaaa"]
+            {
+                assert_eq!(WrappedKey::decode(damaged), Err(WrappedKeyError));
+            }
+        }
+    }
+
+    #[test]
+    fn what_kms_wrote_has_its_length_before_it() {
+        let blob = Arc::from(&b"blob"[..]);
+        let wrapped = WrappedKey { provider: Provider::Kms, id: KeyId([7; 16]), generation: 3, blob };
         let bytes = wrapped.encode();
-        assert_eq!(WrappedKey::decode(&bytes), Ok(wrapped));
-        for damaged in [&b""[..], b"EWK2", &bytes[..4], &bytes[..20], b"EWK1\x01aaaaaaaaaaaaaaaaaaaaaaaa"] {
+        assert_eq!(bytes[25..], *b"\0\x04blob");
+        let longer = [&bytes[..], b"x"].concat();
+        for damaged in [&bytes[..26], &bytes[..bytes.len() - 1], &longer] {
             assert_eq!(WrappedKey::decode(damaged), Err(WrappedKeyError));
         }
     }

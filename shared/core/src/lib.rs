@@ -12,18 +12,22 @@ pub mod audit;
 mod clock;
 #[cfg(feature = "contract")]
 pub mod contract;
+mod external;
 mod host;
 mod id;
+pub mod idempotency;
 pub mod keys;
 #[cfg(feature = "memory")]
 pub mod memory;
 mod name;
+pub mod pace;
 pub mod record;
 pub mod redact;
 pub mod resolve;
 mod row;
 mod rules;
 mod scope;
+pub mod seals;
 mod secret;
 mod store;
 mod value;
@@ -32,8 +36,10 @@ pub mod wire;
 
 pub use audit::{AuditError, AuditLog};
 pub use clock::{Clock, SystemClock};
+pub use external::{ExternalError, ExternalRef, ExternalRefError, ExternalSource, ExternalValue};
 pub use host::{HostError, HostPort, HostRule};
 pub use id::{AgentId, EnvironmentId, IdError, SecretId, SpaceId, StoreId, random_bytes};
+pub use idempotency::Idempotency;
 pub use keys::{KeyError, Opener, Sealer};
 pub use name::{LONGEST_NAME, NameError, SecretName, escaped, is_hidden};
 pub use record::{KeyId, KeyScope, ScopeKey};
@@ -45,5 +51,7 @@ pub use rules::{
 };
 pub use scope::{Chain, Scope};
 pub use secret::{Execution, Revealed, Secret, UseError, disclose};
-pub use store::{Batch, ChainRows, Environment, Epoch, Names, ScopeRows, Space, Store, StoreError};
+pub use store::{
+    Batch, ChainRows, Environment, Epoch, Limits, Names, Reseal, ScopeRows, Space, Store, StoreError,
+};
 pub use value::{LARGEST_VALUE, SHORTEST_MASKABLE, SecretValue, ValueLint, ValueTooLarge};

@@ -5,16 +5,20 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use zeroize::Zeroizing;
 
 use crate::audit::{AuditEntry, AuditError, AuditLog, AuditRow, CHAIN_START, ChainCheck, ChainKey, Verified};
-use crate::id::{EnvironmentId, SpaceId, StoreId};
+use crate::id::{AgentId, EnvironmentId, SpaceId, StoreId};
+use crate::idempotency::{ClaimId, Claimed, Idempotency, IdempotencyError, IdempotencyKey};
 use crate::keys::{Generation, KeyError, Opener, Provider, Sealer, WrappedKey};
 use crate::name::SecretName;
 use crate::record::{KeyScope, ScopeKey};
 use crate::row::{Change, History, Revision, Row, Standing, Version, VersionChange};
 use crate::scope::{Chain, Scope};
-use crate::store::{Batch, ChainRows, Environment, Epoch, Names, ScopeRows, Space, Store, StoreError};
+use crate::store::{
+    Batch, ChainRows, Environment, Epoch, Limits, Names, Reseal, ScopeRows, Space, Store, StoreError,
+};
 
 /// A store in memory. Counts its reads.
 pub struct MemoryStore {
@@ -121,6 +125,10 @@ impl State {
         match change.versions {
             VersionChange::Keep => {}
             VersionChange::Add(version) => versions.insert(0, version),
+            VersionChange::AddAll(added) => {
+                versions.extend(added);
+                versions.sort_by_key(|version| std::cmp::Reverse(version.number));
+            }
             VersionChange::Revoke(number) => versions
                 .iter_mut()
                 .filter(|version| version.number == number)
@@ -140,6 +148,27 @@ impl State {
         rows.insert(change.name, History { row, versions });
         Ok(())
     }
+
+    fn reseal(&mut self, reseal: Reseal) -> Result<(), StoreError> {
+        let Reseal { scope, name, expected, records } = reseal;
+        self.check_scope(&scope)?;
+        let known = self.rows.get_mut(&scope).and_then(|rows| rows.get_mut(&name));
+        let known = known.filter(|known| known.row.revision == expected);
+        let Some(known) = known else {
+            return Err(StoreError::Conflict { scope, name });
+        };
+        for (number, record) in records {
+            let version = known.versions.iter_mut().find(|version| version.number == number);
+            let Some(version) = version else {
+                return Err(StoreError::Conflict { scope, name });
+            };
+            version.body = version.body.resealed(record);
+        }
+        known.row.revision = Revision(expected.0 + 1);
+        let current = known.row.head.current;
+        known.row.current = known.versions.iter().find(|version| version.number == current).cloned();
+        Ok(())
+    }
 }
 
 #[async_trait]
@@ -148,11 +177,11 @@ impl Store for MemoryStore {
         self.id
     }
 
-    fn batch_limit(&self) -> usize {
-        10_000
+    fn limits(&self) -> Limits {
+        Limits { changes: 10_000, scopes: usize::MAX, scope_bytes: None }
     }
 
-    async fn epoch(&self) -> Result<Epoch, StoreError> {
+    async fn epoch(&self, _chain: &Chain) -> Result<Epoch, StoreError> {
         Ok(Epoch(self.usable()?.epoch))
     }
 
@@ -199,6 +228,18 @@ impl Store for MemoryStore {
         }
         for change in batch.changes {
             next.apply(change)?;
+        }
+        for reseal in batch.reseals {
+            next.reseal(reseal)?;
+        }
+        for (scope, key) in batch.rewrapped {
+            next.check_scope(&scope)?;
+            let keys = next.keys.entry(scope).or_default();
+            keys.iter_mut().filter(|known| known.id == key.id).for_each(|known| *known = key.clone());
+        }
+        for (scope, id) in batch.retired {
+            next.check_scope(&scope)?;
+            next.keys.entry(scope).or_default().retain(|known| known.id != id);
         }
         next.epoch += 1;
         *state = next;
@@ -361,5 +402,87 @@ impl AuditLog for MemoryAudit {
         }
         let (sequence, last) = rows.last().map_or((0, CHAIN_START), |row| (row.sequence, row.mac));
         Ok(check.end(Some(self.key.tip(&last, sequence))))
+    }
+}
+
+/// Claims in memory.
+#[derive(Default)]
+pub struct MemoryIdempotency {
+    claims: Mutex<BTreeMap<(AgentId, String), Claim>>,
+}
+
+struct Claim {
+    digest: [u8; 32],
+    state: ClaimState,
+}
+
+enum ClaimState {
+    Taken { by: ClaimId, until: Timestamp },
+    Done { answer: String, until: Timestamp },
+}
+
+impl MemoryIdempotency {
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<(AgentId, String), Claim>> {
+        self.claims.lock().expect("no holder of this lock panics")
+    }
+
+    fn holds(claim: Option<&Claim>, id: ClaimId) -> bool {
+        claim.is_some_and(|claim| matches!(claim.state, ClaimState::Taken { by, .. } if by == id))
+    }
+}
+
+#[async_trait]
+impl Idempotency for MemoryIdempotency {
+    async fn claim(
+        &self,
+        key: &IdempotencyKey,
+        claim: ClaimId,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Claimed, IdempotencyError> {
+        let mut claims = self.lock();
+        let place = (key.agent.clone(), key.event.clone());
+        match claims.get(&place) {
+            Some(Claim {
+                state: ClaimState::Taken { until, .. } | ClaimState::Done { until, .. },
+                digest,
+            }) if now < *until && *digest != key.digest => {
+                return Ok(Claimed::OtherEvent);
+            }
+            Some(Claim { state: ClaimState::Taken { until, .. }, .. }) if now < *until => {
+                return Ok(Claimed::Taken { until: *until });
+            }
+            Some(Claim { state: ClaimState::Done { answer, until }, .. }) if now < *until => {
+                return Ok(Claimed::Done(answer.clone()));
+            }
+            Some(_) | None => {}
+        }
+        claims.insert(place, Claim { digest: key.digest, state: ClaimState::Taken { by: claim, until } });
+        Ok(Claimed::Yours)
+    }
+
+    async fn finish(
+        &self,
+        key: &IdempotencyKey,
+        claim: ClaimId,
+        answer: &str,
+        keep_until: Timestamp,
+    ) -> Result<(), IdempotencyError> {
+        let mut claims = self.lock();
+        let place = (key.agent.clone(), key.event.clone());
+        if Self::holds(claims.get(&place), claim) {
+            let state = ClaimState::Done { answer: answer.to_owned(), until: keep_until };
+            claims.insert(place, Claim { digest: key.digest, state });
+        }
+        Ok(())
+    }
+
+    async fn give_up(&self, key: &IdempotencyKey, claim: ClaimId) -> Result<(), IdempotencyError> {
+        let mut claims = self.lock();
+        let place = (key.agent.clone(), key.event.clone());
+        if Self::holds(claims.get(&place), claim) {
+            claims.remove(&place);
+        }
+        Ok(())
     }
 }

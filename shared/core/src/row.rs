@@ -88,20 +88,31 @@ pub struct Version {
     pub created_by: String,
 }
 
-/// What a version says. Both carry an ESR1 record, so neither can be forged or moved.
+/// What a version says. Each carries an ESR1 record, so none can be forged or moved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Body {
     /// A sealed value (kind 1).
     Value(Arc<[u8]>),
+    /// A sealed reference (kind 1, purpose `external`) to a secret that another service keeps.
+    External(Arc<[u8]>),
     /// A sealed tombstone (kind 2): nothing is inherited here.
     Blocked(Arc<[u8]>),
 }
 
 impl Body {
+    /// The same with another record.
+    pub fn resealed(&self, record: Arc<[u8]>) -> Body {
+        match self {
+            Body::Value(_) => Body::Value(record),
+            Body::External(_) => Body::External(record),
+            Body::Blocked(_) => Body::Blocked(record),
+        }
+    }
+
     /// The record.
     pub fn record(&self) -> &Arc<[u8]> {
         match self {
-            Body::Value(record) | Body::Blocked(record) => record,
+            Body::Value(record) | Body::External(record) | Body::Blocked(record) => record,
         }
     }
 }
@@ -137,6 +148,8 @@ pub enum VersionChange {
     Keep,
     /// Adds one.
     Add(Version),
+    /// Adds several, none of which the row has: for a row that moves in from another store.
+    AddAll(Vec<Version>),
     /// Revokes one.
     Revoke(u64),
     /// Destroys all, records included.

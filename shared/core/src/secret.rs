@@ -102,6 +102,7 @@ impl Execution {
             ResolveError::Expired { .. } => "expired",
             ResolveError::Revoked { .. } => "revoked",
             ResolveError::Forbidden { .. } => "forbidden",
+            ResolveError::Denied { .. } => "denied",
             ResolveError::Unreadable { .. } => "unreadable",
             ResolveError::NotFound { .. }
             | ResolveError::NoEnvironment { .. }
@@ -119,6 +120,7 @@ impl Execution {
             name: name.parse().ok().filter(|_| said == name),
             version: None,
             destination: None,
+            source_version: None,
             reason: (said != name).then_some(said),
             outcome: Outcome::Refused(reason.to_owned()),
         };
@@ -226,6 +228,8 @@ impl Secret {
     }
 
     fn entry(&self, action: Action) -> AuditEntry {
+        // Each use of a key that outlasts an outage of the key service is on record as one.
+        let stale = self.resolved.has_stale_key();
         AuditEntry {
             at: self.execution.resolver.clock().now(),
             actor: self.execution.actor.clone(),
@@ -235,7 +239,8 @@ impl Secret {
             name: Some(self.resolved.name.clone()),
             version: Some(self.resolved.version),
             destination: None,
-            reason: None,
+            source_version: self.resolved.source_version.as_deref().map(str::to_owned),
+            reason: stale.then(|| "stale_key".to_owned()),
             outcome: Outcome::Allowed,
         }
     }

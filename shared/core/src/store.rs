@@ -3,17 +3,20 @@
 //! A store never sees a value and never decides which row wins. Its contract suite is
 //! `contract::store`, which every adapter runs.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
 
 use crate::id::{EnvironmentId, SpaceId, StoreId};
 use crate::keys::WrappedKey;
 use crate::name::SecretName;
-use crate::row::{Change, History, Row};
+use crate::record::KeyId;
+use crate::row::{Change, History, Revision, Row};
 use crate::rules::Mode;
 use crate::scope::{Chain, Scope};
 
-/// Rises with every change that any process makes; equal epochs mean equal rows.
+/// Rises with every change that any process makes to a chain; equal epochs mean equal rows of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Epoch(pub u64);
 
@@ -79,6 +82,36 @@ pub struct Batch {
     pub keys: Vec<(Scope, WrappedKey)>,
     /// Changes of rows.
     pub changes: Vec<Change>,
+    /// Records sealed anew, their values as before.
+    pub reseals: Vec<Reseal>,
+    /// Keys wrapped anew: same scope, id and generation, other bytes.
+    pub rewrapped: Vec<(Scope, WrappedKey)>,
+    /// Keys that are destroyed. Whoever names one has made sure that no record needs it.
+    pub retired: Vec<(Scope, KeyId)>,
+}
+
+/// One version's record, sealed anew under another key of its scope. Says what it said before.
+#[derive(Clone, Debug)]
+pub struct Reseal {
+    /// Whose row.
+    pub scope: Scope,
+    /// Which name.
+    pub name: SecretName,
+    /// The revision of the row that the writer saw. It rises like with every change.
+    pub expected: Revision,
+    /// The versions with their new records.
+    pub records: Vec<(u64, Arc<[u8]>)>,
+}
+
+/// How much a store takes at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// How many changes fit in one [`Batch`].
+    pub changes: usize,
+    /// Over how many scopes one [`Batch`] may reach.
+    pub scopes: usize,
+    /// How many bytes all rows of one scope may have, versions included, if the store has such a limit.
+    pub scope_bytes: Option<usize>,
 }
 
 /// Why a store didn't do what was asked.
@@ -87,6 +120,17 @@ pub enum StoreError {
     /// Trying again may help.
     #[error("the store can't be used now: {0}")]
     Unavailable(String),
+    /// The store answered, and the answer is no. Trying again doesn't help.
+    #[error("the store refused: {0}")]
+    Denied(String),
+    /// More than the store takes, now or ever.
+    #[error("{scope} doesn't fit in this store: {problem}")]
+    Full {
+        /// Whose rows.
+        scope: Scope,
+        /// Which limit was met, and the way out.
+        problem: String,
+    },
     /// The stored data can't be right.
     #[error("the store is damaged: {0}")]
     Damaged(String),
@@ -129,11 +173,11 @@ pub trait Store: Send + Sync {
     /// The id to which every record is bound.
     fn id(&self) -> StoreId;
 
-    /// How many changes fit in one [`Batch`].
-    fn batch_limit(&self) -> usize;
+    /// How much fits in one [`Batch`] and in one scope.
+    fn limits(&self) -> Limits;
 
-    /// The store's epoch. Cheap: called about once per event.
-    async fn epoch(&self) -> Result<Epoch, StoreError>;
+    /// The epoch of a chain. Cheap: called about once per event.
+    async fn epoch(&self, chain: &Chain) -> Result<Epoch, StoreError>;
 
     /// The rows and keys of every scope of the chain, read at one moment, in one call.
     async fn chain(&self, chain: &Chain, names: Names<'_>) -> Result<ChainRows, StoreError>;

@@ -76,6 +76,8 @@ pub fn audit_body(entry: &AuditEntry) -> String {
         asked_in: Option<Value>,
         name: Option<&'a str>,
         version: Option<u64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        source_version: Option<&'a str>,
         sink: Option<&'a str>,
         method: Option<&'a str>,
         host: Option<String>,
@@ -100,6 +102,7 @@ pub fn audit_body(entry: &AuditEntry) -> String {
         asked_in: entry.asked_in.as_ref().map(scope),
         name: entry.name.as_ref().map(|name| name.as_str()),
         version: entry.version,
+        source_version: entry.source_version.as_deref(),
         sink: destination.map(|(sink, _)| sink.as_str()),
         method: destination.map(|(_, to)| to.method.as_str()),
         host: destination.map(|(_, to)| to.to.to_string()),

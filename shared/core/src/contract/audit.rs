@@ -27,6 +27,7 @@ fn entry(version: u64) -> AuditEntry {
         asked_in: None,
         name: Some(name("SLACK TOKEN")),
         version: Some(version),
+        source_version: None,
         destination: None,
         reason: Some("because".to_owned()),
         outcome: Outcome::Failed("conflict".to_owned()),

@@ -6,12 +6,14 @@
 pub mod audit;
 mod conflicts;
 mod fixture;
+pub mod idempotency;
 pub mod keys;
 mod rows;
 mod scopes;
 pub mod store;
 
 pub use audit::audit;
+pub use idempotency::idempotency;
 pub use keys::keys;
 pub use store::store;
 
@@ -21,7 +23,7 @@ mod tests {
 
     use futures_util::FutureExt;
 
-    use crate::memory::{MemoryAudit, MemoryKeys, MemoryStore};
+    use crate::memory::{MemoryAudit, MemoryIdempotency, MemoryKeys, MemoryStore};
 
     // Nothing in memory ever waits, so no executor is needed.
 
@@ -34,6 +36,12 @@ mod tests {
     #[test]
     fn the_audit_log_in_memory_keeps_the_contract() {
         let suite = super::audit(&|| Arc::new(MemoryAudit::default()));
+        suite.now_or_never().expect("memory doesn't wait");
+    }
+
+    #[test]
+    fn the_claims_in_memory_keep_the_contract() {
+        let suite = super::idempotency(&|| Arc::new(MemoryIdempotency::default()));
         suite.now_or_never().expect("memory doesn't wait");
     }
 

@@ -3,14 +3,15 @@
 use std::collections::BTreeSet;
 
 use super::fixture::{
-    change_of, changes, existing, head, key, make_scopes, name, names, new_row, next_version, row, scope,
-    time, version, write,
+    STALE, change_of, changes, conflict, existing, head, key, make_scopes, name, names, new_row,
+    next_version, row, scope, time, version, write,
 };
 use crate::id::SecretId;
+use crate::keys::WrappedKey;
 use crate::name::SecretName;
 use crate::row::{Body, Change, Revision, RowHead, Standing, Version, VersionChange};
 use crate::rules::{Mode, Reveal, Rules, Sink};
-use crate::store::{Batch, Names, Store};
+use crate::store::{Batch, Names, Reseal, Store, StoreError};
 
 fn full_rules() -> Rules {
     let parse = "the suites' rules are rules";
@@ -41,6 +42,7 @@ pub(super) async fn a_row_comes_back_as_it_was_written(store: &dyn Store) {
     let versions = [
         version(1),
         Version { body: Body::Blocked(vec![0, 1, 255].into()), ..version(1) },
+        Version { body: Body::External(vec![255, 0].into()), ..version(1) },
         Version { rules: full_rules(), ..version(1) },
         Version { rules: Rules { hosts: Some(BTreeSet::new()), ..Rules::default() }, ..version(1) },
         Version { revoked: true, created_at: time(-5), created_by: "ä".to_owned(), ..version(1) },
@@ -82,8 +84,10 @@ pub(super) async fn any_name_comes_back_as_it_was_written(store: &dyn Store) {
 
 pub(super) async fn records_of_every_size_come_back(store: &dyn Store) {
     make_scopes(store, &["dev"]).await;
-    for size in [0, 1, 102, 4_000, 5_000, 65_798] {
-        let body = Body::Value((0..size).map(|i: u32| i.to_le_bytes()[0]).collect());
+    // A store that keeps a scope in one piece takes an eighth of it at a time here.
+    let largest = store.limits().scope_bytes.map_or(usize::MAX, |bytes| bytes / 8);
+    for size in [0, 1, 102, 4_000, 5_000, 65_798].into_iter().filter(|size| *size <= largest) {
+        let body = Body::Value((0..size).map(|i: usize| i.to_le_bytes()[0]).collect());
         let versions = VersionChange::Add(Version { body, ..version(1) });
         let name_text = format!("OF_{size}");
         let VersionChange::Add(written) = versions.clone() else { unreachable!("it was just made") };
@@ -157,7 +161,7 @@ pub(super) async fn ten_thousand_names_can_be_asked_for_at_once(store: &dyn Stor
     make_scopes(store, &["dev", "dev/sp_1"]).await;
     let written: Vec<Change> =
         (0..40).map(|number| new_row("dev", &format!("NAME_{}", number * 250))).collect();
-    for part in written.chunks(store.batch_limit()) {
+    for part in written.chunks(store.limits().changes) {
         store.write(changes(part.to_vec())).await.expect("they are new");
     }
     let asked: Vec<SecretName> = (0..10_000).map(|number| name(&format!("NAME_{number}"))).collect();
@@ -256,4 +260,79 @@ pub(super) async fn keys_belong_to_one_scope_and_are_kept_once(store: &dyn Store
         assert_eq!(keys.next(), Some(vec![key(2, 1)]));
     }
     assert!(row(store, "dev", "TOKEN").await.is_none(), "keys are no rows");
+}
+
+pub(super) async fn a_scope_that_is_full_says_so_and_stays_as_it_was(store: &dyn Store) {
+    make_scopes(store, &["dev"]).await;
+    let Some(limit) = store.limits().scope_bytes else {
+        return;
+    };
+    write(store, new_row("dev", "TOKEN")).await.expect("it is new");
+    let before = existing(store, "dev", "TOKEN").await;
+    let body = Body::Value(vec![7; limit].into());
+    let versions = VersionChange::Add(Version { body, ..version(1) });
+    let too_much = write(store, Change { versions, ..new_row("dev", "LARGE") }).await;
+    assert!(
+        matches!(&too_much, Err(StoreError::Full { scope: at, .. }) if *at == scope("dev")),
+        "{too_much:?}"
+    );
+    assert_eq!(names(store, "dev").await, ["TOKEN"]);
+    assert_eq!(existing(store, "dev", "TOKEN").await, before);
+}
+
+pub(super) async fn a_row_moves_in_with_several_versions(store: &dyn Store) {
+    make_scopes(store, &["dev"]).await;
+    let revoked = Version { revoked: true, ..version(2) };
+    let versions = VersionChange::AddAll(vec![version(5), revoked.clone(), version(1)]);
+    let moved = RowHead { current: 5, latest: 9, ..head(5) };
+    write(store, Change { head: moved, versions, ..new_row("dev", "TOKEN") }).await.expect("it is new");
+    let history = store.history(&scope("dev"), &name("TOKEN")).await.expect("readable").expect("there");
+    assert_eq!(history.versions, [version(5), revoked, version(1)]);
+    assert_eq!((history.row.head.latest, history.row.current), (9, Some(version(5))));
+    let row = existing(store, "dev", "TOKEN").await;
+    let older = change_of(&row, row.head.clone(), VersionChange::AddAll(vec![version(4), version(3)]));
+    write(store, older).await.expect("nobody came between");
+    let history = store.history(&scope("dev"), &name("TOKEN")).await.expect("readable").expect("there");
+    let numbers: Vec<u64> = history.versions.iter().map(|version| version.number).collect();
+    assert_eq!(numbers, [5, 4, 3, 2, 1]);
+}
+
+pub(super) async fn a_record_is_sealed_anew_and_nothing_else_changes(store: &dyn Store) {
+    make_scopes(store, &["dev"]).await;
+    write(store, new_row("dev", "TOKEN")).await.expect("it is new");
+    write(store, next_version(&existing(store, "dev", "TOKEN").await)).await.expect("nobody came between");
+    let before = existing(store, "dev", "TOKEN").await;
+    let epoch = store.epoch(&scope("dev").chain()).await.expect("readable");
+    let record = |text: &str| text.as_bytes().to_vec().into();
+    let records = vec![(2, record("resealed-2")), (1, record("resealed-1"))];
+    let reseal = |expected| {
+        let (scope, name, records) = (scope("dev"), name("TOKEN"), records.clone());
+        Batch { reseals: vec![Reseal { scope, name, expected, records }], ..Batch::default() }
+    };
+    assert_eq!(store.write(reseal(STALE)).await, Err(conflict("dev", "TOKEN")));
+    assert_eq!(existing(store, "dev", "TOKEN").await, before);
+    store.write(reseal(before.revision)).await.expect("nobody came between");
+    let history = store.history(&scope("dev"), &name("TOKEN")).await.expect("readable").expect("there");
+    let resealed =
+        |number: u64| Version { body: Body::Value(record(&format!("resealed-{number}"))), ..version(number) };
+    assert_eq!(history.versions, [resealed(2), resealed(1)]);
+    assert_eq!((&history.row.head, history.row.current), (&before.head, Some(resealed(2))));
+    assert!(before.revision < history.row.revision);
+    assert!(epoch < store.epoch(&scope("dev").chain()).await.expect("readable"));
+}
+
+pub(super) async fn keys_are_wrapped_anew_and_retired(store: &dyn Store) {
+    make_scopes(store, &["dev", "dev/sp_1"]).await;
+    let keys = vec![(scope("dev"), key(1, 1)), (scope("dev"), key(2, 2))];
+    store.write(Batch { keys, ..Batch::default() }).await.expect("they are new");
+    let keys = vec![(scope("dev/sp_1"), key(1, 1))];
+    store.write(Batch { keys, ..Batch::default() }).await.expect("it is new");
+    let anew = WrappedKey { blob: vec![9; 40].into(), ..key(1, 1) };
+    let rewrapped = vec![(scope("dev"), anew.clone())];
+    store.write(Batch { rewrapped, ..Batch::default() }).await.expect("it is there");
+    let retired = vec![(scope("dev"), key(2, 2).id), (scope("dev"), key(7, 7).id)];
+    store.write(Batch { retired, ..Batch::default() }).await.expect("what isn't there is gone already");
+    let chain = store.chain(&scope("dev/sp_1").chain(), Names::All).await.expect("readable");
+    assert_eq!(chain.scopes[0].keys, [anew]);
+    assert_eq!(chain.scopes[1].keys, [key(1, 1)], "another scope's key is another key");
 }

@@ -29,11 +29,17 @@ pub async fn store(make: &dyn Fn() -> Arc<dyn Store>) {
     rows::revoking_marks_one_version(&*fresh()).await;
     rows::destroying_leaves_the_row_and_no_version(&*fresh()).await;
     rows::keys_belong_to_one_scope_and_are_kept_once(&*fresh()).await;
+    rows::a_scope_that_is_full_says_so_and_stays_as_it_was(&*fresh()).await;
+    rows::a_row_moves_in_with_several_versions(&*fresh()).await;
+    rows::a_record_is_sealed_anew_and_nothing_else_changes(&*fresh()).await;
+    rows::keys_are_wrapped_anew_and_retired(&*fresh()).await;
 
     conflicts::a_write_must_name_the_revision_that_it_saw(&*fresh()).await;
     conflicts::every_change_gives_the_row_a_new_revision(&*fresh()).await;
     conflicts::of_sixteen_racing_writers_one_wins(&*fresh()).await;
     conflicts::racing_writers_of_different_names_all_win(&*fresh()).await;
+    conflicts::a_batch_of_one_scope_is_applied_whole_or_not_at_all(&*fresh()).await;
+    conflicts::a_batch_over_more_scopes_than_the_store_takes_is_refused(&*fresh()).await;
     conflicts::a_batch_is_applied_whole_or_not_at_all(&*fresh()).await;
     conflicts::a_batch_makes_no_space_twice(&*fresh()).await;
     conflicts::a_full_batch_is_applied(&*fresh()).await;

@@ -36,6 +36,21 @@ impl KeyScope {
         Self { store, environment: STORE_SCOPE.to_owned(), space: None }
     }
 
+    /// The store to which the keys are bound.
+    pub fn store_id(&self) -> StoreId {
+        self.store
+    }
+
+    /// The Environment's id, or `-store-` for the store key.
+    pub fn environment(&self) -> &str {
+        &self.environment
+    }
+
+    /// The Space's id, if the keys are a Space's.
+    pub fn space(&self) -> Option<&str> {
+        self.space.as_deref()
+    }
+
     pub(super) fn digest(&self) -> [u8; 64] {
         sha512(&self.encode())
     }

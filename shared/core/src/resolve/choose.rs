@@ -133,7 +133,7 @@ fn decide<'a>(layers: &[Layer<'a>], index: usize) -> Decision<'a> {
                     .iter()
                     .filter_map(|layer| layer.row?.current.as_ref())
                     // A block carries no rules of its own: it would lift what lies above it.
-                    .filter(|version| matches!(version.body, Body::Value(_)))
+                    .filter(|version| matches!(version.body, Body::Value(_) | Body::External(_)))
                     .map(|version| version.rules.clone())
                     .collect(),
             ),
@@ -153,7 +153,9 @@ fn state(row: &Row, now: Timestamp) -> State {
     }
     match version.body {
         Body::Blocked(_) => State::Blocked,
-        Body::Value(_) if row.head.expires_at.is_some_and(|at| at <= now) => State::Expired,
-        Body::Value(_) => State::Value,
+        Body::Value(_) | Body::External(_) if row.head.expires_at.is_some_and(|at| at <= now) => {
+            State::Expired
+        }
+        Body::Value(_) | Body::External(_) => State::Value,
     }
 }

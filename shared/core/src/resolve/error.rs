@@ -1,8 +1,9 @@
 //! Why a name gives no handle. Distinct variants: a broken store never looks like a missing secret.
 
+use crate::external::ExternalError;
 use crate::keys::KeyError;
 use crate::name::SecretName;
-use crate::scope::Scope;
+use crate::scope::{Chain, Scope};
 use crate::store::StoreError;
 
 /// Why a name gives no handle.
@@ -91,6 +92,17 @@ pub enum ResolveError {
         /// What can't be used.
         problem: String,
     },
+    /// The key service, the store or the service that keeps an external secret answered, and the
+    /// answer is no. Not an outage: nothing that was known before is used in its stead.
+    #[error("`{name}` in {scope} can't be read: {problem}")]
+    Denied {
+        /// The name asked for, escaped.
+        name: String,
+        /// Where the value is, or the most specific scope that was asked.
+        scope: Scope,
+        /// Who refuses, and what.
+        problem: String,
+    },
     /// The sealed record or its key is damaged or was moved.
     #[error("`{name}` in {scope} can't be read: run `undertone doctor`, then set it again")]
     Unreadable {
@@ -102,8 +114,13 @@ pub enum ResolveError {
 }
 
 impl ResolveError {
-    pub(super) fn from_store(name: &str, error: StoreError) -> Self {
+    pub(super) fn from_store(name: &str, asked: &Chain, error: StoreError) -> Self {
         match error {
+            StoreError::Denied(_) => ResolveError::Denied {
+                name: crate::name::escaped(name),
+                scope: asked.nearest(),
+                problem: error.to_string(),
+            },
             StoreError::UnknownEnvironment(_) | StoreError::UnknownSpace(..) => {
                 ResolveError::UnknownScope(error)
             }
@@ -111,6 +128,7 @@ impl ResolveError {
             | StoreError::Damaged(_)
             | StoreError::Conflict { .. }
             | StoreError::LookAlike { .. }
+            | StoreError::Full { .. }
             | StoreError::Exists(_) => {
                 ResolveError::Unavailable { name: crate::name::escaped(name), problem: error.to_string() }
             }
@@ -119,10 +137,28 @@ impl ResolveError {
 
     pub(super) fn from_key(name: &SecretName, scope: &Scope, error: KeyError) -> Self {
         match error {
-            KeyError::Unavailable(_) | KeyError::Denied(_) => {
+            KeyError::Unavailable(_) => {
                 ResolveError::Unavailable { name: name.to_string(), problem: error.to_string() }
             }
+            KeyError::Denied(_) => ResolveError::Denied {
+                name: name.to_string(),
+                scope: scope.clone(),
+                problem: error.to_string(),
+            },
             KeyError::BadAnswer(_) => ResolveError::Unreadable { name: name.clone(), scope: scope.clone() },
+        }
+    }
+
+    pub(super) fn from_external(name: &SecretName, scope: &Scope, error: &ExternalError) -> Self {
+        match error {
+            ExternalError::Unavailable(_) => {
+                ResolveError::Unavailable { name: name.to_string(), problem: error.to_string() }
+            }
+            ExternalError::Denied(_) | ExternalError::Unfit(_) => ResolveError::Denied {
+                name: name.to_string(),
+                scope: scope.clone(),
+                problem: error.to_string(),
+            },
         }
     }
 

@@ -1,7 +1,12 @@
 //! Unwrapped scope keys, for a bounded time: one unwrap per key, shared by concurrent lookups.
+//!
+//! A key is taken as it is for about [`SOFT`], then unwrapped again. While the key service can't
+//! be reached it goes on serving until [`HARD`], and then no longer. A service that answers no is
+//! no outage: the key is forgotten at once, and nothing that holds it opens another record.
 
 use std::future::ready;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -13,16 +18,41 @@ use crate::keys::{KeyError, Opener, WrappedKey, unwrap_checked};
 use crate::record::{KeyScope, ScopeKey};
 
 const ENTRIES: usize = 1_000;
-const TIME_TO_LIVE: Duration = Duration::from_secs(300);
+/// How often a key is taken before it is unwrapped again.
+const USES: u64 = 1 << 20;
+/// After this long, give or take a tenth, a key is unwrapped again.
+pub const SOFT: Duration = Duration::from_secs(300);
+/// After this long a key isn't used, whatever the key service is doing.
+pub const HARD: Duration = Duration::from_secs(900);
+/// The longest pause between two tries to unwrap a key again.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-type Answer = Result<Arc<ScopeKey>, KeyError>;
+type Answer = Result<Arc<OpenKey>, KeyError>;
 type Key = (KeyScope, WrappedKey);
 
-/// A cache before an [`Opener`]. Keys are wiped when they are evicted and nobody uses them.
+/// A scope key, unwrapped a while ago. Wiped when nobody holds it any more.
+pub struct OpenKey {
+    key: ScopeKey,
+    unwrapped: Moment,
+    soft: Duration,
+    uses: AtomicU64,
+    refused: AtomicBool,
+    outage: Mutex<Option<Outage>>,
+}
+
+/// Tries to unwrap a key again that failed because the service is away.
+#[derive(Clone, Copy)]
+struct Outage {
+    tries: u32,
+    last: Moment,
+    pause: Duration,
+}
+
+/// A cache before an [`Opener`].
 pub struct KeyCache {
     opener: Arc<dyn Opener>,
     clock: Arc<dyn Clock>,
-    cached: Arc<Cache<Key, (Arc<ScopeKey>, Moment)>>,
+    cached: Arc<Cache<Key, Arc<OpenKey>>>,
     flights: Flights<Key, Answer>,
 }
 
@@ -35,36 +65,134 @@ impl KeyCache {
     /// The key, unwrapped now or a short while ago.
     pub async fn key(&self, scope: &KeyScope, wrapped: &WrappedKey) -> Answer {
         let key = (scope.clone(), wrapped.clone());
-        if let Some(cached) = self.fresh(&key) {
+        if let Some(cached) = self.usable(&key) {
             return Ok(cached);
         }
         self.flights.run(&key, || self.landed_or_unwrap(&key)).await
     }
 
     pub(super) fn forget_stale(&self) {
-        self.cached.retain(|_, (_, at)| at.is_within(TIME_TO_LIVE, &*self.clock));
+        self.cached.retain(|_, key| key.unwrapped.is_within(HARD, &*self.clock));
     }
 
-    fn fresh(&self, key: &Key) -> Option<Arc<ScopeKey>> {
-        let (cached, at) = self.cached.get(key)?;
-        if !at.is_within(TIME_TO_LIVE, &*self.clock) {
-            self.cached.remove(key);
-            return None;
-        }
-        Some(cached)
+    /// Forgets every key. Those that nobody uses at this moment are wiped.
+    pub(super) fn forget_all(&self) {
+        self.cached.clear();
+    }
+
+    /// A cached key for which nobody needs to be asked now.
+    fn usable(&self, key: &Key) -> Option<Arc<OpenKey>> {
+        let cached = self.cached.get(key)?;
+        let may_be_used = cached.is_fresh(&*self.clock) || cached.waits_out_an_outage(&*self.clock);
+        may_be_used.then(|| {
+            cached.uses.fetch_add(1, Ordering::Relaxed);
+            cached
+        })
     }
 
     /// What a flight brought that landed since this caller looked; else an unwrap.
     fn landed_or_unwrap(&self, key: &Key) -> BoxFuture<'static, Answer> {
-        if let Some(landed) = self.fresh(key) {
+        if let Some(landed) = self.usable(key) {
             return Box::pin(ready(Ok(landed)));
         }
         let (opener, cached, clock) = (self.opener.clone(), self.cached.clone(), self.clock.clone());
         let key = key.clone();
         Box::pin(async move {
-            let unwrapped = Arc::new(unwrap_checked(&*opener, &key.0, &key.1).await?);
-            cached.insert(key, (unwrapped.clone(), Moment::now(&*clock)));
-            Ok(unwrapped)
+            match unwrap_checked(&*opener, &key.0, &key.1).await {
+                Ok(unwrapped) => {
+                    let open = Arc::new(OpenKey::new(unwrapped, &*clock));
+                    cached.insert(key, open.clone());
+                    Ok(open)
+                }
+                Err(KeyError::Unavailable(problem)) => {
+                    let known = cached.get(&key);
+                    match known.filter(|known| known.unwrapped.is_within(HARD, &*clock)) {
+                        Some(known) => {
+                            known.note_outage(&*clock);
+                            Ok(known)
+                        }
+                        None => {
+                            cached.remove(&key);
+                            Err(KeyError::Unavailable(problem))
+                        }
+                    }
+                }
+                Err(error @ (KeyError::Denied(_) | KeyError::BadAnswer(_))) => {
+                    if let Some((_, known)) = cached.remove(&key) {
+                        known.refused.store(true, Ordering::Release);
+                    }
+                    Err(error)
+                }
+            }
         })
     }
+}
+
+impl OpenKey {
+    /// A key that is in hand.
+    pub(super) fn new(key: ScopeKey, clock: &dyn Clock) -> Self {
+        let unwrapped = Moment::now(clock);
+        Self {
+            key,
+            unwrapped,
+            soft: jittered(SOFT),
+            uses: AtomicU64::new(0),
+            refused: AtomicBool::new(false),
+            outage: Mutex::default(),
+        }
+    }
+
+    /// The key itself.
+    pub fn key(&self) -> &ScopeKey {
+        &self.key
+    }
+
+    /// Whether it may open records: not too old, and not refused since.
+    pub(super) fn is_valid(&self, clock: &dyn Clock) -> bool {
+        !self.is_refused() && self.unwrapped.is_within(HARD, clock)
+    }
+
+    /// Whether the key service has refused it since.
+    pub(super) fn is_refused(&self) -> bool {
+        self.refused.load(Ordering::Acquire)
+    }
+
+    /// Whether it should have been unwrapped again and wasn't, because the service is away.
+    pub(super) fn is_stale(&self) -> bool {
+        self.outage().is_some()
+    }
+
+    fn is_fresh(&self, clock: &dyn Clock) -> bool {
+        self.unwrapped.is_within(self.soft, clock) && self.uses.load(Ordering::Relaxed) < USES
+    }
+
+    fn waits_out_an_outage(&self, clock: &dyn Clock) -> bool {
+        self.is_valid(clock) && self.outage().is_some_and(|outage| outage.last.is_within(outage.pause, clock))
+    }
+
+    fn outage(&self) -> Option<Outage> {
+        *self.outage.lock().expect("no holder of this lock panics")
+    }
+
+    fn note_outage(&self, clock: &dyn Clock) {
+        let mut outage = self.outage.lock().expect("no holder of this lock panics");
+        let tries = outage.map_or(0, |outage| outage.tries) + 1;
+        *outage = Some(Outage { tries, last: Moment::now(clock), pause: backoff(tries) });
+    }
+}
+
+/// Full jitter over a second that doubles with every try. Never nothing: each pause is a call spared.
+fn backoff(tries: u32) -> Duration {
+    let longest = Duration::from_secs(1 << tries.min(5)).min(LONGEST_PAUSE);
+    longest.mul_f64(random_fraction()).max(Duration::from_millis(100))
+}
+
+/// A tenth more or less, so that processes that started together don't ask together.
+fn jittered(time: Duration) -> Duration {
+    time.mul_f64(0.9 + 0.2 * random_fraction())
+}
+
+/// From 0 up to 1.
+fn random_fraction() -> f64 {
+    f64::from(u32::from_be_bytes(crate::id::random_bytes())) / (f64::from(u32::MAX) + 1.0)
 }

@@ -72,19 +72,23 @@ impl Vault {
         rules: &Rules,
         mut done: impl FnMut(usize),
     ) -> Result<(), VaultError> {
-        let limit = self.store.batch_limit();
+        let limit = self.store.limits();
         let mut pending = Pending::default();
         for part in parts {
             let mut makes = part.makes;
             let mut items = part.items.into_iter().peekable();
             // A Space without values is made all the same.
             while items.peek().is_some() || makes == Makes::Space {
-                let chunk: Vec<ImportItem> = items.by_ref().take(limit - pending.values).collect();
+                let chunk: Vec<ImportItem> = items.by_ref().take(limit.changes - pending.values).collect();
                 self.prepare(&mut pending, &part.scope, makes, &chunk, rules).await?;
                 makes = Makes::Nothing;
-                if limit <= pending.values {
+                if limit.changes <= pending.values {
                     done(self.flush(&mut pending).await?);
                 }
+            }
+            pending.scopes += 1;
+            if limit.scopes <= pending.scopes && !pending.entries.is_empty() {
+                done(self.flush(&mut pending).await?);
             }
         }
         done(self.flush(&mut pending).await?);
@@ -138,7 +142,7 @@ impl Vault {
 
     /// Writes what is pending. How many values that were.
     async fn flush(&self, pending: &mut Pending) -> Result<usize, VaultError> {
-        let Pending { batch, entries, values } = std::mem::take(pending);
+        let Pending { batch, entries, values, .. } = std::mem::take(pending);
         if !entries.is_empty() {
             self.commit(batch, entries).await?;
         }
@@ -152,6 +156,8 @@ struct Pending {
     batch: Batch,
     entries: Vec<AuditEntry>,
     values: usize,
+    /// How many parts it is from that are done.
+    scopes: usize,
 }
 
 #[cfg(test)]
@@ -221,7 +227,7 @@ mod tests {
             makes: Makes::Space,
             items: (0..names).map(|n| item(&format!("N{n}"), Expected::Absent)).collect(),
         };
-        let limit = store.batch_limit();
+        let limit = store.limits().changes;
         let mut batches = Vec::new();
         let parts = vec![part("a", 3), part("empty", 0), part("b", limit)];
         block_on(vault.import(parts, &Rules::default(), |count| batches.push(count))).unwrap();

@@ -12,8 +12,8 @@ mod verbs;
 use std::sync::Arc;
 
 pub use request::{
-    EmptyValue, Expected, ImportItem, ImportPart, Makes, Outcome as PlanOutcome, PlanRow, Replace,
-    SetRequest, Spelling,
+    EmptyValue, Expected, ExternalRequest, ImportItem, ImportPart, Makes, Outcome as PlanOutcome, PlanRow,
+    Replace, SetRequest, Spelling,
 };
 pub use verbs::Written;
 
@@ -204,6 +204,7 @@ impl Vault {
             asked_in: None,
             name: None,
             version: None,
+            source_version: None,
             destination: None,
             reason: None,
             outcome: Outcome::Allowed,
@@ -214,6 +215,8 @@ impl Vault {
 fn failure(error: &StoreError) -> &'static str {
     match error {
         StoreError::Unavailable(_) => "store_unavailable",
+        StoreError::Denied(_) => "store_denied",
+        StoreError::Full { .. } => "store_full",
         StoreError::Damaged(_) => "store_damaged",
         StoreError::Conflict { .. } => "conflict",
         StoreError::LookAlike { .. } => "look_alike",

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use crate::external::ExternalRef;
 use crate::name::SecretName;
 use crate::row::Revision;
 use crate::rules::Rules;
@@ -71,6 +72,22 @@ impl SetRequest {
             expected: Expected::default(),
         }
     }
+}
+
+/// A reference to set: the value stays where it is.
+pub struct ExternalRequest {
+    /// The name.
+    pub name: SecretName,
+    /// Where the value is.
+    pub reference: ExternalRef,
+    /// Its rules of use.
+    pub rules: Rules,
+    /// When it expires.
+    pub expires_at: Option<Timestamp>,
+    /// Which names may be made.
+    pub spelling: Spelling,
+    /// What the caller believes of the row.
+    pub expected: Expected,
 }
 
 /// What an import does with names that the scope already has.

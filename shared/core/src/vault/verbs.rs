@@ -1,17 +1,19 @@
 //! The verbs on one row, and the import of many.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::request::{EmptyValue, Expected, SetRequest, Spelling};
+use super::request::{EmptyValue, Expected, ExternalRequest, SetRequest, Spelling};
 use super::{Vault, VaultError};
 use crate::audit::{Action, AuditEntry};
+use crate::external::ExternalRef;
 use crate::id::SecretId;
 use crate::keys::WrappedKey;
 use crate::name::SecretName;
 use crate::record::{Context, KeyScope, Kind, Padding, ScopeKey, seal};
-use crate::resolve::{Explanation, explain};
+use crate::resolve::{Explanation, explain, external};
 use crate::row::{Body, Change, History, Row, RowHead, Standing, Version, VersionChange};
 use crate::rules::Rules;
 use crate::scope::Scope;
@@ -38,13 +40,30 @@ impl Vault {
         if value.is_empty() && empty == EmptyValue::Refused {
             return Err(VaultError::Empty(name));
         }
-        if expires_at.is_some_and(|at| at <= self.clock.now()) {
-            return Err(VaultError::ExpiresInThePast(name));
-        }
-        let rows = self.rows(scope, Names::Only(std::slice::from_ref(&name))).await?;
-        let own = rows.scopes.iter().flat_map(|rows| &rows.rows).find(|row| row.scope == *scope);
-        check_expected(expected, own, scope, &name)?;
         let new = NewVersion { name: &name, body: NewBody::Value(&value), rules, expires_at };
+        self.set_version(scope, new, expected).await
+    }
+
+    /// Sets a reference to a secret that another service keeps: a new version becomes current.
+    pub async fn refer(&self, scope: &Scope, request: ExternalRequest) -> Result<Written, VaultError> {
+        let ExternalRequest { name, reference, rules, expires_at, spelling, expected } = request;
+        self.check_name(&name, spelling)?;
+        let new = NewVersion { name: &name, body: NewBody::External(&reference), rules, expires_at };
+        self.set_version(scope, new, expected).await
+    }
+
+    async fn set_version(
+        &self,
+        scope: &Scope,
+        new: NewVersion<'_>,
+        expected: Expected,
+    ) -> Result<Written, VaultError> {
+        if new.expires_at.is_some_and(|at| at <= self.clock.now()) {
+            return Err(VaultError::ExpiresInThePast(new.name.clone()));
+        }
+        let rows = self.rows(scope, Names::Only(std::slice::from_ref(new.name))).await?;
+        let own = rows.scopes.iter().flat_map(|rows| &rows.rows).find(|row| row.scope == *scope);
+        check_expected(expected, own, scope, new.name)?;
         self.add_version(scope, rows, new, Action::Set).await
     }
 
@@ -210,11 +229,8 @@ impl Vault {
             unreachable!("new_version adds a version");
         };
         let head = change.head.clone();
-        let batch = Batch {
-            spaces: Vec::new(),
-            keys: sealing.new.map(|key| (scope.clone(), key)).into_iter().collect(),
-            changes: vec![change],
-        };
+        let keys = sealing.new.map(|key| (scope.clone(), key)).into_iter().collect();
+        let batch = Batch { keys, changes: vec![change], ..Batch::default() };
         self.commit(batch, vec![self.about(action, scope, &name, Some(version))]).await?;
         Ok(Written { version: Some(version), after: self.after(scope, rows, &name, head, Some(added)) })
     }
@@ -234,22 +250,25 @@ impl Vault {
     ) -> Change {
         let now = self.clock.now();
         let number = row.map_or(0, |row| row.head.latest) + 1;
-        let (kind, value): (Kind, &[u8]) = match new.body {
-            NewBody::Value(value) => (Kind::Value, value.expose()),
-            NewBody::Blocked => (Kind::Tombstone, &[]),
-        };
+        let policy = new.rules.digest();
         let context = Context {
             scope: &sealing.key_scope,
             name: new.name.as_str(),
             version: number,
-            kind,
+            kind: Kind::Value,
             purpose: crate::resolve::PURPOSE,
-            policy: new.rules.digest(),
+            policy,
         };
-        let record = seal(&sealing.key, &context, value, Padding::Blocks).into();
+        let sealed = |context: &Context<'_>, value: &[u8]| -> Arc<[u8]> {
+            seal(&sealing.key, context, value, Padding::Blocks).into()
+        };
         let body = match new.body {
-            NewBody::Value(_) => Body::Value(record),
-            NewBody::Blocked => Body::Blocked(record),
+            NewBody::Value(value) => Body::Value(sealed(&context, value.expose())),
+            NewBody::Blocked => Body::Blocked(sealed(&Context { kind: Kind::Tombstone, ..context }, &[])),
+            NewBody::External(reference) => {
+                let context = external::context(&sealing.key_scope, new.name, number, policy);
+                Body::External(sealed(&context, reference.encode().as_bytes()))
+            }
         };
         let by = self.actor_name();
         let gone = |row: &&Row| row.head.standing == Standing::Destroyed;
@@ -310,7 +329,7 @@ impl Vault {
         head.updated_by = self.actor_name();
         let change =
             Change { scope: scope.clone(), name: name.clone(), expected: Some(row.revision), head, versions };
-        let batch = Batch { spaces: Vec::new(), keys: Vec::new(), changes: vec![change] };
+        let batch = Batch { changes: vec![change], ..Batch::default() };
         let about = version.or(Some(row.head.current).filter(|current| 0 < *current));
         self.commit(batch, vec![self.about(action, scope, name, about)]).await?;
         Ok(Written { version, after: self.explain(scope, name).await? })
@@ -359,12 +378,13 @@ pub(super) struct NewVersion<'a> {
 #[derive(Clone, Copy)]
 pub(super) enum NewBody<'a> {
     Value(&'a SecretValue),
+    External(&'a ExternalRef),
     Blocked,
 }
 
 pub(super) struct Sealing {
     key_scope: KeyScope,
-    key: std::sync::Arc<ScopeKey>,
+    key: Arc<ScopeKey>,
     pub(super) new: Option<WrappedKey>,
 }
 

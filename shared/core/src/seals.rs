@@ -1,4 +1,4 @@
-//! MACs over what is stored in the open: modes, locks, expiry, which version is current.
+//! MACs over what a store keeps in the open: modes, locks, expiry, which version is current.
 //!
 //! Every Environment, Space, row, version and the epoch carries an HMAC-SHA-256 under a key that
 //! hangs under the store key, checked at every read, so that an edit made past Undertone is
@@ -8,37 +8,51 @@
 
 use aws_lc_rs::hmac;
 use jiff::Timestamp;
-use undertone_core::{Body, Environment, Epoch, Mode, Row, Scope, SecretName, Space, Standing, Version};
+
+use crate::name::SecretName;
+use crate::row::{Body, Row, Standing, Version};
+use crate::rules::Mode;
+use crate::scope::Scope;
+use crate::store::{Environment, Epoch, Space};
 
 /// HMAC-SHA-256.
-pub(crate) type Mac = [u8; 32];
+pub type Mac = [u8; 32];
 
 /// The key of the MACs: `use_key(.., "rows")`.
-pub(crate) struct Seals(hmac::Key);
+pub struct Seals(hmac::Key);
 
 impl Seals {
-    pub(crate) fn new(key: &[u8; 32]) -> Self {
+    /// From the key that hangs under the store key.
+    pub fn new(key: &[u8; 32]) -> Self {
         Self(hmac::Key::new(hmac::HMAC_SHA256, key))
     }
 
-    pub(crate) fn epoch(&self, epoch: Epoch) -> Sealed<'_> {
+    /// A whole document of a store that keeps documents, at the place where it is kept.
+    pub fn document(&self, place: &[&str], bytes: &[u8]) -> Sealed<'_> {
+        let places = u64::try_from(place.len()).expect("a place has a few parts");
+        let sealed = self.sealed("document").number(places);
+        place.iter().fold(sealed, |sealed, part| sealed.text(part)).bytes(bytes)
+    }
+
+    /// The store's epoch.
+    pub fn epoch(&self, epoch: Epoch) -> Sealed<'_> {
         self.sealed("epoch").number(epoch.0)
     }
 
     /// `rows` is how many names the Environment itself has.
-    pub(crate) fn environment(&self, environment: &Environment, rows: u64) -> Sealed<'_> {
+    pub fn environment(&self, environment: &Environment, rows: u64) -> Sealed<'_> {
         let sealed = self.sealed("environment").text(environment.id.as_str());
         sealed.number(mode_code(environment.mode)).time(environment.created_at).number(rows)
     }
 
     /// `rows` is how many names the Space itself has.
-    pub(crate) fn space(&self, space: &Space, rows: u64) -> Sealed<'_> {
+    pub fn space(&self, space: &Space, rows: u64) -> Sealed<'_> {
         let sealed = self.sealed("space").text(space.environment.as_str()).text(space.id.as_str());
         sealed.time(space.created_at).number(rows)
     }
 
     /// A row without its versions; `versions` is how many it has.
-    pub(crate) fn row(&self, row: &Row, versions: u64) -> Sealed<'_> {
+    pub fn row(&self, row: &Row, versions: u64) -> Sealed<'_> {
         let head = &row.head;
         let (standing, purge_at) = standing_code(head.standing);
         self.sealed("row")
@@ -58,14 +72,8 @@ impl Seals {
             .number(versions)
     }
 
-    /// A version without its record; `record` is where that is.
-    pub(crate) fn version(
-        &self,
-        scope: &Scope,
-        name: &SecretName,
-        version: &Version,
-        record: i64,
-    ) -> Sealed<'_> {
+    /// A version without its record; `record` is where that is, 0 if it is beside it.
+    pub fn version(&self, scope: &Scope, name: &SecretName, version: &Version, record: i64) -> Sealed<'_> {
         self.sealed("version")
             .scope(scope)
             .text(name.as_str())
@@ -85,20 +93,20 @@ impl Seals {
 
 /// The fields of one stored thing, each as `length(u32) ‖ bytes`.
 #[must_use]
-pub(crate) struct Sealed<'a> {
+pub struct Sealed<'a> {
     key: &'a hmac::Key,
     fields: Vec<u8>,
 }
 
 impl Sealed<'_> {
     /// The MAC to store.
-    pub(crate) fn mac(&self) -> Mac {
+    pub fn mac(&self) -> Mac {
         let tag = hmac::sign(self.key, &self.fields);
         tag.as_ref().try_into().expect("HMAC-SHA-256 has 32 bytes")
     }
 
     /// Whether the stored MAC is that of these fields.
-    pub(crate) fn is(&self, stored: &[u8]) -> bool {
+    pub fn is(&self, stored: &[u8]) -> bool {
         hmac::verify(self.key, &self.fields, stored).is_ok()
     }
 
@@ -136,7 +144,7 @@ impl Sealed<'_> {
 }
 
 /// How a mode is stored.
-pub(super) fn mode_code(mode: Mode) -> u64 {
+pub fn mode_code(mode: Mode) -> u64 {
     match mode {
         Mode::Standard => 0,
         Mode::Development => 1,
@@ -144,7 +152,7 @@ pub(super) fn mode_code(mode: Mode) -> u64 {
 }
 
 /// How a row's standing is stored.
-pub(super) fn standing_code(standing: Standing) -> (u64, Option<Timestamp>) {
+pub fn standing_code(standing: Standing) -> (u64, Option<Timestamp>) {
     match standing {
         Standing::Active => (0, None),
         Standing::Unset => (1, None),
@@ -153,10 +161,11 @@ pub(super) fn standing_code(standing: Standing) -> (u64, Option<Timestamp>) {
     }
 }
 
-/// How a version's kind is stored: as in its record's context.
-pub(super) fn kind_code(body: &Body) -> u64 {
+/// How a version's kind is stored.
+pub fn kind_code(body: &Body) -> u64 {
     match body {
         Body::Value(_) => 1,
         Body::Blocked(_) => 2,
+        Body::External(_) => 3,
     }
 }

@@ -1,0 +1,7 @@
+//! Undertone's ports on AWS.
+//!
+//! Keys are wrapped by KMS, always with the key's id and the full encryption context. Rows are in
+//! DynamoDB (one item per row) or in Secrets Manager (one secret per scope), sealed either way.
+//! A service that answers no is never taken for one that is away.
+
+mod fault;

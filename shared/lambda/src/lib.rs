@@ -1,0 +1,1 @@
+//! Serves a listener on AWS Lambda.
