@@ -5,3 +5,6 @@
 //! A service that answers no is never taken for one that is away.
 
 mod fault;
+mod store_key;
+
+pub use store_key::StoreKey;

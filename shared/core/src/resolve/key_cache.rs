@@ -76,7 +76,7 @@ impl KeyCache {
     }
 
     /// Forgets every key. Those that nobody uses at this moment are wiped.
-    pub(super) fn forget_all(&self) {
+    pub fn forget_all(&self) {
         self.cached.clear();
     }
 

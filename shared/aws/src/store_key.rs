@@ -1,0 +1,63 @@
+//! The store key: what MACs over rows and the chain of audit hang under.
+//!
+//! It seals no values, and every program may unwrap it. It is unwrapped when it is first needed,
+//! never when a program starts, and ages like every other key.
+
+use std::sync::{Arc, Mutex};
+
+use undertone_core::audit::ChainKey;
+use undertone_core::keys::{WrappedKey, use_key};
+use undertone_core::resolve::{KeyCache, OpenKey};
+use undertone_core::seals::Seals;
+use undertone_core::{Clock, KeyError, KeyScope, Opener, StoreId};
+
+/// The store's id with its key, wrapped.
+pub struct StoreKey {
+    id: StoreId,
+    wrapped: WrappedKey,
+    keys: KeyCache,
+    derived: Mutex<Option<(Arc<OpenKey>, Arc<Derived>)>>,
+}
+
+/// The keys that hang under the store key.
+pub(crate) struct Derived {
+    /// Of the MACs over rows.
+    pub(crate) seals: Seals,
+    /// Of the chains of audit.
+    pub(crate) chain: ChainKey,
+}
+
+impl StoreKey {
+    /// A key that was read and not yet unwrapped.
+    pub fn new(id: StoreId, wrapped: WrappedKey, opener: Arc<dyn Opener>, clock: Arc<dyn Clock>) -> Self {
+        Self { id, wrapped, keys: KeyCache::new(opener, clock), derived: Mutex::default() }
+    }
+
+    /// The store's id.
+    pub fn id(&self) -> StoreId {
+        self.id
+    }
+
+    /// Forgets what was unwrapped, before the process is frozen or copied.
+    pub fn forget(&self) {
+        self.keys.forget_all();
+        *self.derived.lock().expect("no holder of this lock panics") = None;
+    }
+
+    /// The keys that hang under it, unwrapped now or a short while ago.
+    pub(crate) async fn derived(&self) -> Result<Arc<Derived>, KeyError> {
+        let key = self.keys.key(&KeyScope::store(self.id), &self.wrapped).await?;
+        let mut known = self.derived.lock().expect("no holder of this lock panics");
+        match &*known {
+            Some((of, derived)) if Arc::ptr_eq(of, &key) => Ok(derived.clone()),
+            Some(_) | None => {
+                let derived = Arc::new(Derived {
+                    seals: Seals::new(&use_key(self.id, key.key(), "rows")),
+                    chain: ChainKey::new(&use_key(self.id, key.key(), "audit")),
+                });
+                *known = Some((key, derived.clone()));
+                Ok(derived)
+            }
+        }
+    }
+}
