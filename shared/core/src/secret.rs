@@ -168,6 +168,11 @@ impl Secret {
         self.resolved.version
     }
 
+    /// For an external secret: the id that the service which keeps it gave to the version.
+    pub fn source_version(&self) -> Option<&str> {
+        self.resolved.source_version.as_deref()
+    }
+
     /// The scope whose row won.
     pub fn scope(&self) -> &Scope {
         &self.resolved.scope

@@ -9,7 +9,9 @@ use futures_util::FutureExt;
 use serde_json::Value;
 use undertone_core::audit::Actor;
 use undertone_core::resolve::{Freshness, ScopeGrant};
-use undertone_core::{AuditLog, Clock, Declaration, Execution, Opener, ResolveError, Resolver, Scope, Store};
+use undertone_core::{
+    AuditLog, Clock, Declaration, Execution, ExternalSource, Opener, ResolveError, Resolver, Scope, Store,
+};
 
 use crate::attempt::Attempt;
 use crate::egress::{Clients, Lookup, SystemLookup};
@@ -18,7 +20,7 @@ use crate::event::{Event, EventData};
 use crate::handler::Handler;
 use crate::ledger::Ledger;
 use crate::listener::{Compiled, Listener, ListenerError};
-use crate::log::CURRENT;
+use crate::log::{self, CURRENT};
 
 /// Runs one listener over one store. One per process.
 pub struct Runtime {
@@ -51,6 +53,8 @@ pub struct Ports {
     pub audit: Arc<dyn AuditLog>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
+    /// Where external secrets come from, if this program has access to such a place.
+    pub external: Option<Arc<dyn ExternalSource>>,
 }
 
 /// What became of one event.
@@ -164,6 +168,10 @@ impl Runtime {
             granted: granted.into_iter().map(ScopeGrant).collect(),
         };
         let resolver = Resolver::new(ports.store, ports.opener, ports.clock.clone(), freshness);
+        let resolver = match ports.external {
+            None => resolver,
+            Some(source) => resolver.with_external(source),
+        };
         Ok(Self {
             listener,
             declaration: Arc::new(declaration),
@@ -210,6 +218,12 @@ impl Runtime {
     /// process that gets no events has no other occasion.
     pub fn forget_stale(&self) {
         self.resolver.forget_stale();
+    }
+
+    /// Forgets every answer and every unwrapped key, before the process is frozen, copied or ended.
+    pub fn forget_all(&self) {
+        self.resolver.forget_all();
+        log::forget();
     }
 
     async fn attempt(&self, event: &EventData, deadline: Instant) -> Result<Arc<Attempt>, ResolveError> {

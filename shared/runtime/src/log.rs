@@ -44,6 +44,11 @@ pub(crate) fn remember(snapshot: &Arc<Snapshot>) {
     used.push(snapshot.clone());
 }
 
+/// Forgets the snapshots that were used, and so the keys that they hold.
+pub(crate) fn forget() {
+    USED.lock().expect("no holder of this lock panics").clear();
+}
+
 /// A text with every secret masked that the current attempt or a recent one can use.
 pub fn clean(text: &str) -> String {
     let cleaned = catch_unwind(AssertUnwindSafe(|| {
