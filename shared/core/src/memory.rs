@@ -18,6 +18,7 @@ use crate::row::{Change, History, Revision, Row, Standing, Version, VersionChang
 use crate::scope::{Chain, Scope};
 use crate::store::{
     Batch, ChainRows, Environment, Epoch, Limits, Names, Reseal, ScopeRows, Space, Store, StoreError,
+    names_a_key_of,
 };
 
 /// A store in memory. Counts its reads.
@@ -121,6 +122,15 @@ impl State {
         if known.is_none_or(|known| known.row.head.standing == Standing::Destroyed) {
             self.check_look_alike(&change.scope, &change.name)?;
         }
+        let keys = self.keys.get(&change.scope).map(Vec::as_slice).unwrap_or_default();
+        let added = match &change.versions {
+            VersionChange::Add(version) => std::slice::from_ref(version),
+            VersionChange::AddAll(added) => added,
+            VersionChange::Keep | VersionChange::Revoke(_) | VersionChange::DestroyAll => &[],
+        };
+        if !added.iter().all(|version| names_a_key_of(keys, version.body.record())) {
+            return Err(StoreError::Conflict { scope: change.scope, name: change.name });
+        }
         let mut versions: Vec<Version> = known.map(|known| known.versions.clone()).unwrap_or_default();
         match change.versions {
             VersionChange::Keep => {}
@@ -152,8 +162,10 @@ impl State {
     fn reseal(&mut self, reseal: Reseal) -> Result<(), StoreError> {
         let Reseal { scope, name, expected, records } = reseal;
         self.check_scope(&scope)?;
+        let keys = self.keys.get(&scope).map(Vec::as_slice).unwrap_or_default();
+        let has_keys = records.iter().all(|(_, record)| names_a_key_of(keys, record));
         let known = self.rows.get_mut(&scope).and_then(|rows| rows.get_mut(&name));
-        let known = known.filter(|known| known.row.revision == expected);
+        let known = known.filter(|known| has_keys && known.row.revision == expected);
         let Some(known) = known else {
             return Err(StoreError::Conflict { scope, name });
         };

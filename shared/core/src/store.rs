@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use crate::id::{EnvironmentId, SpaceId, StoreId};
 use crate::keys::WrappedKey;
 use crate::name::SecretName;
-use crate::record::KeyId;
+use crate::record::{KeyId, key_id};
 use crate::row::{Change, History, Revision, Row};
 use crate::rules::Mode;
 use crate::scope::{Chain, Scope};
@@ -167,6 +167,13 @@ pub enum StoreError {
     Exists(Scope),
 }
 
+/// Whether the version's record can be opened with one of its scope's keys. A record of another
+/// format names none and is the reader's to refuse.
+pub fn names_a_key_of(keys: &[WrappedKey], record: &[u8]) -> bool {
+    let id = key_id(record).filter(|_| record.starts_with(b"ESR1"));
+    id.is_none_or(|id| keys.iter().any(|key| key.id == id))
+}
+
 /// Where rows and sealed records are kept.
 #[async_trait]
 pub trait Store: Send + Sync {
@@ -186,6 +193,9 @@ pub trait Store: Send + Sync {
     async fn history(&self, scope: &Scope, name: &SecretName) -> Result<Option<History>, StoreError>;
 
     /// Applies a batch: all of it, durable when this returns, or nothing.
+    ///
+    /// A record that names a key which its scope doesn't have, or no longer has, is a conflict: its
+    /// writer reads again, and seals under a key that is there. [`names_a_key_of`] is that check.
     async fn write(&self, batch: Batch) -> Result<(), StoreError>;
 
     /// Makes an Environment.

@@ -6,10 +6,10 @@ use futures_util::future::join_all;
 
 use super::fixture::{
     STALE, change_of, changes, conflict, existing, head, key, make_scopes, name, names, new_row,
-    next_version, row, scope, space, write,
+    next_version, row, scope, space, version, write,
 };
-use crate::row::{Change, RowHead, Standing, VersionChange};
-use crate::store::{Batch, Names, Store, StoreError};
+use crate::row::{Body, Change, RowHead, Standing, Version, VersionChange};
+use crate::store::{Batch, Names, Reseal, Store, StoreError};
 
 pub(super) async fn a_write_must_name_the_revision_that_it_saw(store: &dyn Store) {
     make_scopes(store, &["dev", "dev/sp_1"]).await;
@@ -189,6 +189,43 @@ pub(super) async fn a_full_batch_is_applied(store: &dyn Store) {
     let all = (0..count).map(|number| new_row("dev", &format!("NAME_{number:03}"))).collect();
     store.write(changes(all)).await.expect("they are new");
     assert_eq!(names(store, "dev").await.len(), count);
+}
+
+/// A record in format ESR1 as far as a store looks into it: it names this key.
+fn sealed_under(id: u8) -> Version {
+    let mut record = b"ESR1\x01\x01".to_vec();
+    record.extend([id; 16]);
+    record.extend([0; 100]);
+    Version { body: Body::Value(record.into()), ..version(1) }
+}
+
+pub(super) async fn a_record_under_a_key_that_its_scope_does_not_have_is_a_conflict(store: &dyn Store) {
+    make_scopes(store, &["dev", "dev/sp_1"]).await;
+    let add = |scope_text: &str, name_text: &str, id: u8| {
+        let versions = VersionChange::Add(sealed_under(id));
+        Change { versions, ..new_row(scope_text, name_text) }
+    };
+    let keys = vec![(scope("dev"), key(1, 1))];
+    let first = Batch { keys, changes: vec![add("dev", "FIRST", 1)], ..Batch::default() };
+    store.write(first).await.expect("the key comes with it");
+    write(store, add("dev", "SECOND", 1)).await.expect("the key is there");
+    for (scope_text, id, why) in [("dev", 2, "nobody has that key"), ("dev/sp_1", 1, "it is another scope's")]
+    {
+        let refused = write(store, add(scope_text, "THIRD", id)).await;
+        assert_eq!(refused, Err(conflict(scope_text, "THIRD")), "{why}");
+    }
+    let retired = vec![(scope("dev"), key(1, 1).id)];
+    store.write(Batch { retired, ..Batch::default() }).await.expect("a store doesn't ask who needs it");
+    assert_eq!(write(store, add("dev", "THIRD", 1)).await, Err(conflict("dev", "THIRD")), "it is gone");
+    let row = existing(store, "dev", "SECOND").await;
+    let records = vec![(1, sealed_under(1).body.record().clone())];
+    let reseal = Reseal { scope: scope("dev"), name: name("SECOND"), expected: row.revision, records };
+    let batch = Batch { reseals: vec![reseal], ..Batch::default() };
+    assert_eq!(
+        store.write(batch).await,
+        Err(conflict("dev", "SECOND")),
+        "nor is anything sealed anew under it"
+    );
 }
 
 pub(super) async fn look_alikes_in_one_chain_are_refused(fresh: &dyn Fn() -> Arc<dyn Store>) {

@@ -43,6 +43,7 @@ pub async fn store(make: &dyn Fn() -> Arc<dyn Store>) {
     conflicts::a_batch_is_applied_whole_or_not_at_all(&*fresh()).await;
     conflicts::a_batch_makes_no_space_twice(&*fresh()).await;
     conflicts::a_full_batch_is_applied(&*fresh()).await;
+    conflicts::a_record_under_a_key_that_its_scope_does_not_have_is_a_conflict(&*fresh()).await;
     conflicts::look_alikes_in_one_chain_are_refused(&fresh).await;
     conflicts::look_alikes_in_one_batch_are_refused(&*fresh()).await;
     conflicts::a_destroyed_name_bars_no_spelling_and_comes_back_only_if_none_took_its_place(&fresh).await;
