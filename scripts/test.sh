@@ -10,10 +10,13 @@ need cargo "install Rust 1.94 or newer"
 need cc "install a C compiler (Debian: apt-get install gcc libc6-dev)"
 need python3 "install Python 3.11 or newer (Debian: apt-get install python3 python3-venv)"
 
-say "Python: the second implementation of the record format"
+say "Python: the second implementation of the record format, the rules of infra/, the ready-made events"
 [ -x target/venv/bin/python ] || python3 -m venv target/venv
 target/venv/bin/python -m pip install --quiet --disable-pip-version-check -r tests/python/requirements.txt
 target/venv/bin/python -m unittest discover -s tests/python
+
+say "Linters of infra/"
+scripts/lint-infra.sh
 
 say "Rust: all crates, then the documentation's examples"
 cargo test --workspace --locked --lib --bins --tests
