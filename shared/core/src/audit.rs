@@ -62,6 +62,10 @@ pub enum Action {
     Reveal,
     /// A lookup was refused.
     Resolve,
+    /// The rows of a scope were copied to another store, or from one.
+    Copy,
+    /// The keys of a scope were tidied or wrapped anew.
+    Maintain,
 }
 
 impl Action {
@@ -84,6 +88,8 @@ impl Action {
             Action::Use => "secret.use",
             Action::Reveal => "secret.reveal",
             Action::Resolve => "secret.resolve",
+            Action::Copy => "store.copy",
+            Action::Maintain => "store.maintain",
         }
     }
 }

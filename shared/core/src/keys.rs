@@ -130,6 +130,13 @@ pub trait Opener: Send + Sync {
     ) -> Result<Zeroizing<Vec<u8>>, KeyError>;
 }
 
+/// The power to wrap a key anew under another root, without seeing it.
+#[async_trait]
+pub trait Rewrapper: Send + Sync {
+    /// The same key of the same scope and generation, wrapped under the other root.
+    async fn rewrap(&self, scope: &KeyScope, wrapped: &WrappedKey) -> Result<WrappedKey, KeyError>;
+}
+
 /// Unwraps a key and makes sure that it is the one asked for.
 pub async fn unwrap_checked(
     opener: &dyn Opener,

@@ -17,6 +17,7 @@ mod host;
 mod id;
 pub mod idempotency;
 pub mod keys;
+pub mod maintenance;
 #[cfg(feature = "memory")]
 pub mod memory;
 mod name;
@@ -30,6 +31,7 @@ mod scope;
 pub mod seals;
 mod secret;
 mod store;
+pub mod transfer;
 mod value;
 pub mod vault;
 pub mod wire;
@@ -40,7 +42,7 @@ pub use external::{ExternalError, ExternalRef, ExternalRefError, ExternalSource,
 pub use host::{HostError, HostPort, HostRule};
 pub use id::{AgentId, EnvironmentId, IdError, SecretId, SpaceId, StoreId, random_bytes};
 pub use idempotency::Idempotency;
-pub use keys::{KeyError, Opener, Sealer};
+pub use keys::{KeyError, Opener, Rewrapper, Sealer};
 pub use name::{LONGEST_NAME, NameError, SecretName, escaped, is_hidden};
 pub use record::{KeyId, KeyScope, ScopeKey};
 pub use resolve::{Declaration, ResolveError, Resolver};

@@ -6,7 +6,7 @@
 
 mod import;
 mod request;
-mod seal;
+pub(crate) mod seal;
 mod verbs;
 
 use std::sync::Arc;

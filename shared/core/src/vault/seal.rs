@@ -9,25 +9,25 @@ use crate::record::{KeyId, KeyScope, ScopeKey};
 /// At most this many keys are kept open at a time.
 const OPEN_KEYS: usize = 1_000;
 
-pub(super) struct WriterKeys {
+pub(crate) struct WriterKeys {
     sealer: Arc<dyn Sealer>,
     opener: Option<Arc<dyn Opener>>,
     open: Mutex<HashMap<KeyId, Arc<ScopeKey>>>,
 }
 
 /// A key to seal under, and its wrapped form if the store doesn't have it yet.
-pub(super) struct WriterKey {
-    pub(super) key: Arc<ScopeKey>,
-    pub(super) new: Option<WrappedKey>,
+pub(crate) struct WriterKey {
+    pub(crate) key: Arc<ScopeKey>,
+    pub(crate) new: Option<WrappedKey>,
 }
 
 impl WriterKeys {
-    pub(super) fn new(sealer: Arc<dyn Sealer>, opener: Option<Arc<dyn Opener>>) -> Self {
+    pub(crate) fn new(sealer: Arc<dyn Sealer>, opener: Option<Arc<dyn Opener>>) -> Self {
         Self { sealer, opener, open: Mutex::new(HashMap::new()) }
     }
 
     /// A key of the scope for sealing now. `stored` are the scope's wrapped keys.
-    pub(super) async fn for_sealing(
+    pub(crate) async fn for_sealing(
         &self,
         scope: &KeyScope,
         stored: &[WrappedKey],
