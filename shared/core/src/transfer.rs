@@ -229,8 +229,9 @@ impl Transfer {
     ) -> Result<Revision, TransferError> {
         let name = history.row.name.clone();
         let mut head = history.row.head.clone();
-        if !there.contains(&head.current) {
-            head.current = 0;
+        if history.versions.iter().any(|version| !there.contains(&version.number)) {
+            // So that a row of which a part is there is never taken for the whole of it.
+            head.updated_at = jiff::Timestamp::UNIX_EPOCH;
         }
         let change = Change { scope: scope.clone(), name: name.clone(), expected, head, versions };
         let keys = key.map(|key| (scope.clone(), key)).into_iter().collect();
