@@ -6,6 +6,13 @@ A step says what it found, or raises `Failed`.
 import json
 import pathlib
 import time
+import urllib.error
+import urllib.parse
+import urllib.request
+
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 
 import aws_powers
 
@@ -21,14 +28,19 @@ class Failed(Exception):
 
 
 def put_on_the_bus(world):
-    """an event on the bus"""
+    """an event on the bus, and one of another Environment, which must pass by"""
     envelope = json.loads((EVENTS / "eventbridge.json").read_text())
-    reply = world.client("events").put_events(Entries=[{
-        "EventBusName": world.outputs["BusName"],
-        "Source": envelope["source"],
-        "DetailType": envelope["detail-type"],
-        "Detail": json.dumps(envelope["detail"]),
-    }])
+    own = envelope["detail"]
+    other = own | {"context": own["context"] | {"environmentId": "elsewhere"}}
+    reply = world.client("events").put_events(Entries=[
+        {
+            "EventBusName": world.outputs["BusName"],
+            "Source": envelope["source"],
+            "DetailType": envelope["detail-type"],
+            "Detail": json.dumps(event),
+        }
+        for event in (own, other)
+    ])
     if reply["FailedEntryCount"]:
         raise Failed(f"the bus refused the event: {reply['Entries']}")
 
@@ -45,6 +57,28 @@ def put_on_the_queue(world):
     )
     if reply.get("Failed"):
         raise Failed(f"the queue refused events: {reply['Failed']}")
+
+
+def call_the_url(world):
+    """an event to the function's URL: refused unsigned, taken signed"""
+    body = json.loads((EVENTS / "function-url.json").read_text())["body"].encode()
+    if (status := status_of(world, body, {})) != 403:
+        raise Failed(f"an unsigned call got {status}, not 403")
+    request = AWSRequest("POST", world.outputs["ListenerUrl"], {"content-type": "application/json"}, body)
+    SigV4Auth(Credentials("test", "test"), "lambda", "us-east-1").add_auth(request)
+    if (status := status_of(world, body, dict(request.headers))) // 100 != 2:
+        raise Failed(f"a signed call got {status}")
+
+
+def status_of(world, body, headers):
+    """Calls the URL at the emulator, which knows it by its host."""
+    host = urllib.parse.urlsplit(world.outputs["ListenerUrl"]).netloc
+    request = urllib.request.Request(world.endpoint, body, headers | {"host": host})
+    try:
+        with urllib.request.urlopen(request, timeout=35) as reply:
+            return reply.status
+    except urllib.error.HTTPError as refusal:
+        return refusal.code
 
 
 def check_the_dead_letters(world):
@@ -70,7 +104,8 @@ def show_what_slack_received(world):
     """what Slack received: every good event, once"""
     received = world.slack.received
     batch = json.loads((EVENTS / "sqs-batch.json").read_text())
-    wanted = 1 + sum(is_json(record["body"]) for record in batch["Records"])
+    # The bus and the URL brought one each.
+    wanted = 2 + sum(is_json(record["body"]) for record in batch["Records"])
     wait_for("the posts", lambda: wanted <= len(received), lambda: received)
     for post in received:
         print(f"   token of {post.token_of}, channel {post.channel}: {post.text}")
@@ -84,6 +119,7 @@ STEPS = [
     aws_powers.try_the_powers,
     put_on_the_bus,
     put_on_the_queue,
+    call_the_url,
     check_the_dead_letters,
     show_what_slack_received,
 ]

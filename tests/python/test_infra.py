@@ -8,7 +8,8 @@ import unittest
 import cloudformation
 import infra_rules as rules
 
-TEMPLATE = cloudformation.read(pathlib.Path(__file__).resolve().parents[2] / "infra" / "template.yaml")
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+TEMPLATE = cloudformation.read(ROOT / "infra" / "template.yaml")
 
 SETUPS = [
     {
@@ -58,6 +59,17 @@ class Template(unittest.TestCase):
                   "QueueUrl", "DeadLetterQueueUrl", "BusName", "ListenerFunction", "ListenerUrl",
                   "MaintenanceFunction", "AdminApiRoleArn"}
         self.assertLessEqual(wanted, TEMPLATE["Outputs"].keys())
+
+
+    def test_the_manual_names_every_resource_parameter_and_variable(self):
+        for page, names in [
+            ("docs/reference/aws-resources.md", TEMPLATE["Resources"]),
+            ("docs/reference/aws-resources.md", {resource["Type"] for resource in TEMPLATE["Resources"].values()}),
+            ("docs/reference/aws-resources.md", TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]),
+            ("infra/README.md", TEMPLATE["Parameters"]),
+        ]:
+            text = (ROOT / page).read_text(encoding="utf-8")
+            self.assertEqual([name for name in names if f"`{name}`" not in text], [], page)
 
 
 class Breaches(unittest.TestCase):
