@@ -55,7 +55,7 @@ async fn a_change_costs_one_read_and_a_key_is_unwrapped_again_after_its_time() {
     world.clock.forward(Duration::from_secs(61));
     asker.snapshot("live/red").await.expect("the store is well");
     assert_eq!(cost(), (2, 0), "after the longest time that an answer is shared");
-    world.clock.forward(Duration::from_secs(300));
+    world.clock.forward(Duration::from_secs(331));
     asker.snapshot("live/red").await.expect("the store is well");
     assert_eq!(cost(), (3, 2), "after the time that a key stays open");
 }

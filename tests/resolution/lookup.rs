@@ -7,8 +7,8 @@ use undertone_core::audit::Actor;
 use undertone_core::memory::MemoryAudit;
 use undertone_core::resolve::{Freshness, Snapshot};
 use undertone_core::{
-    Declaration, Destination, Execution, HostPort, HostRule, Opener, ResolveError, Resolver, Scope, Secret,
-    Sink, Store, Transport, UseError, disclose,
+    Declaration, Destination, Execution, ExternalSource, HostPort, HostRule, Opener, ResolveError, Resolver,
+    Scope, Secret, Sink, Store, Transport, UseError, disclose,
 };
 use undertone_tests::world::{World, name, scope};
 
@@ -27,6 +27,7 @@ pub enum Answer {
     Revoked(Scope, u64),
     Unreadable(Scope),
     Unavailable,
+    Denied(Scope),
     HostRefused,
 }
 
@@ -35,6 +36,8 @@ pub struct Asker {
     resolver: Arc<Resolver>,
     declaration: Arc<Declaration>,
     audit: Arc<MemoryAudit>,
+    store: Arc<dyn Store>,
+    opener: Arc<dyn Opener>,
 }
 
 impl Asker {
@@ -62,8 +65,17 @@ impl Asker {
             names.iter().map(|(text, limit)| (name(text), limit.map(hosts))).collect();
         let agent = "tester".parse().expect("a slug");
         let declaration = Arc::new(Declaration { agent, secrets, granted: Vec::new() });
-        let resolver = Arc::new(Resolver::new(store, opener, world.clock.clone(), Freshness::default()));
-        Self { resolver, declaration, audit: world.audit.clone() }
+        let clock = world.clock.clone();
+        let resolver = Resolver::new(store.clone(), opener.clone(), clock, Freshness::default());
+        Self { resolver: Arc::new(resolver), declaration, audit: world.audit.clone(), store, opener }
+    }
+
+    /// The same, able to fetch external secrets.
+    pub fn with_external(self, world: &World, source: Arc<dyn ExternalSource>) -> Self {
+        let (store, opener) = (self.store.clone(), self.opener.clone());
+        let resolver = Resolver::new(store, opener, world.clock.clone(), Freshness::default());
+        let resolver = resolver.with_external(source);
+        Self { resolver: Arc::new(resolver), ..self }
     }
 
     pub fn attempt(&self) -> Arc<Execution> {
@@ -120,6 +132,7 @@ impl From<ResolveError> for Answer {
             ResolveError::Revoked { scope, version, .. } => Answer::Revoked(scope, version),
             ResolveError::Unreadable { scope, .. } => Answer::Unreadable(scope),
             ResolveError::Unavailable { .. } => Answer::Unavailable,
+            ResolveError::Denied { scope, .. } => Answer::Denied(scope),
             ResolveError::Forbidden { .. }
             | ResolveError::NoEnvironment { .. }
             | ResolveError::UnknownScope(_) => panic!("no test means this: {error}"),

@@ -2,8 +2,10 @@
 //!
 //! Everything goes through the vault, the resolver and the memory adapters, as a listener would.
 
+mod aging;
 mod counts;
 mod damage;
+mod external;
 mod lookup;
 mod model;
 mod names;

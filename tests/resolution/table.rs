@@ -275,7 +275,11 @@ fn check_explanation(
         Answer::Disabled(scope) => (State::Disabled, Some((scope, 1))),
         Answer::Revoked(scope, version) => (State::Revoked, Some((scope, *version))),
         Answer::NotFound => (State::Absent, None),
-        Answer::NotDeclared | Answer::Unreadable(_) | Answer::Unavailable | Answer::HostRefused => {
+        Answer::NotDeclared
+        | Answer::Unreadable(_)
+        | Answer::Unavailable
+        | Answer::Denied(_)
+        | Answer::HostRefused => {
             panic!("{case}: not in the table")
         }
     };

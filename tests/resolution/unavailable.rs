@@ -36,7 +36,7 @@ async fn a_key_service_that_fails_is_unavailable_and_one_that_lies_is_unreadable
     let fault = |fault: fn(String) -> KeyError| fault("said the key service".to_owned());
     for (fault, want) in [
         (fault(KeyError::Unavailable), Answer::Unavailable),
-        (fault(KeyError::Denied), Answer::Unavailable),
+        (fault(KeyError::Denied), Answer::Denied(scope("live/red"))),
         (fault(KeyError::BadAnswer), Answer::Unreadable(scope("live/red"))),
     ] {
         let world = both_scopes().await;

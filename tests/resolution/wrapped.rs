@@ -9,8 +9,8 @@ use undertone_core::keys::WrappedKey;
 use undertone_core::memory::{MemoryKeys, MemoryStore};
 use undertone_core::record::KeyScope;
 use undertone_core::{
-    Batch, Chain, ChainRows, Environment, EnvironmentId, Epoch, History, KeyError, Names, Opener, Scope,
-    SecretName, Space, SpaceId, Store, StoreError, StoreId,
+    Batch, Chain, ChainRows, Environment, EnvironmentId, Epoch, History, KeyError, Limits, Names, Opener,
+    Scope, SecretName, Space, SpaceId, Store, StoreError, StoreId,
 };
 use zeroize::Zeroizing;
 
@@ -72,14 +72,14 @@ impl Store for WrappedStore {
         self.inner.id()
     }
 
-    fn batch_limit(&self) -> usize {
-        self.inner.batch_limit()
+    fn limits(&self) -> Limits {
+        self.inner.limits()
     }
 
-    async fn epoch(&self) -> Result<Epoch, StoreError> {
+    async fn epoch(&self, chain: &Chain) -> Result<Epoch, StoreError> {
         self.epochs.fetch_add(1, Ordering::Relaxed);
         self.epoch_gate.pass().await;
-        self.inner.epoch().await
+        self.inner.epoch(chain).await
     }
 
     async fn chain(&self, chain: &Chain, names: Names<'_>) -> Result<ChainRows, StoreError> {

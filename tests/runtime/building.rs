@@ -15,6 +15,7 @@ fn build(listener: Listener) -> std::result::Result<Runtime, RuntimeError> {
         opener: std::sync::Arc::new(MemoryKeys::default()),
         audit: std::sync::Arc::new(MemoryAudit::default()),
         clock: std::sync::Arc::new(SystemClock::default()),
+        external: None,
     };
     Runtime::new(listener, ports, Vec::new(), Freshness::default())
 }

@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use undertone_core::memory::MemoryStore;
 use undertone_core::resolve::Freshness;
 use undertone_core::{
-    Batch, Chain, ChainRows, Environment, EnvironmentId, Epoch, History, Names, Scope, SecretName, Space,
+    Batch, Chain, ChainRows, Environment, EnvironmentId, Epoch, History, Limits, Names, Scope, SecretName, Space,
     SpaceId, Store, StoreError, StoreId,
 };
 use undertone_runtime::{Event, Listener, Ports, Runtime};
@@ -25,11 +25,11 @@ impl Store for Slow {
     fn id(&self) -> StoreId {
         self.0.id()
     }
-    fn batch_limit(&self) -> usize {
-        self.0.batch_limit()
+    fn limits(&self) -> Limits {
+        self.0.limits()
     }
-    async fn epoch(&self) -> Result<Epoch, StoreError> {
-        self.0.epoch().await
+    async fn epoch(&self, chain: &Chain) -> Result<Epoch, StoreError> {
+        self.0.epoch(chain).await
     }
     async fn chain(&self, chain: &Chain, names: Names<'_>) -> Result<ChainRows, StoreError> {
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -66,6 +66,7 @@ fn runtime(world: &World, listener: Listener, freshness: Freshness) -> Runtime {
         opener: world.keys.clone(),
         audit: world.audit.clone(),
         clock: world.clock.clone(),
+        external: None,
     };
     Runtime::new(listener, ports, world.granted.clone(), freshness).unwrap()
 }

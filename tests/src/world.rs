@@ -131,6 +131,7 @@ impl World {
             opener: self.keys.clone(),
             audit: self.audit.clone(),
             clock: self.clock.clone(),
+            external: None,
         };
         let (granted, freshness) = (self.granted.clone(), Freshness::default());
         Runtime::with_test_network(listener, ports, granted, freshness, self.network.clone(), &self.roots)

@@ -29,9 +29,10 @@ impl Checker {
         version: &Version,
         scope_keys: &[WrappedKey],
     ) -> Result<Result<(), Problem>, KeyError> {
-        let (kind, record) = match &version.body {
-            Body::Value(record) => (Kind::Value, record),
-            Body::Blocked(record) => (Kind::Tombstone, record),
+        let (kind, purpose, record) = match &version.body {
+            Body::Value(record) => (Kind::Value, SECRET, record),
+            Body::External(record) => (Kind::Value, EXTERNAL, record),
+            Body::Blocked(record) => (Kind::Tombstone, SECRET, record),
         };
         let Some(id) = key_id(record) else {
             return Ok(Err("the record is cut off"));
@@ -52,13 +53,14 @@ impl Checker {
             name: row.name.as_str(),
             version: version.number,
             kind,
-            purpose: PURPOSE,
+            purpose,
             policy: version.rules.digest(),
         };
-        let opened = open(&key, &context, record).map(drop);
+        let opened = open(key.key(), &context, record).map(drop);
         Ok(opened.map_err(|_| "the record, its place or its rules were edited"))
     }
 }
 
-/// As in the resolver: the purpose of an ordinary secret's records.
-const PURPOSE: &str = "secret";
+/// As in the resolver: the purposes of records that hold a value, and of those that hold a reference.
+const SECRET: &str = "secret";
+const EXTERNAL: &str = "external";

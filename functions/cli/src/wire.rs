@@ -120,6 +120,7 @@ pub(crate) fn history(history: &History) -> Value {
             "version": version.number,
             "kind": match version.body {
                 Body::Value(_) => "value",
+                Body::External(_) => "external",
                 Body::Blocked(_) => "blocked",
             },
             "current": version.number == head.current,

@@ -77,6 +77,7 @@ pub fn runtime(listener: Listener, home: &Home) -> Result<Runtime, RuntimeError>
         opener: home.keys(),
         audit: home.audit(),
         clock: Arc::new(SystemClock::default()),
+        external: None,
     };
     let mut agents = home.settings().agents.iter();
     let granted = agents.find(|(agent, _)| agent.as_str() == listener.slug());

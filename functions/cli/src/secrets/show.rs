@@ -102,6 +102,7 @@ fn history_text(screen: &Screen, history: &History) -> String {
             version.number.to_string().into(),
             match version.body {
                 Body::Value(_) => "value",
+                Body::External(_) => "external",
                 Body::Blocked(_) => "blocked",
             }
             .into(),
