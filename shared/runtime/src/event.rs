@@ -59,12 +59,18 @@ impl EventData {
     /// # Errors
     /// If it is too large, not JSON, or one of its known fields is wrong. Unknown fields are kept.
     pub fn parse(bytes: &[u8]) -> Result<Self, EventError> {
+        Self::from_json(Self::parse_json(bytes)?)
+    }
+
+    /// Parses what may be an event, or an envelope around one.
+    ///
+    /// # Errors
+    /// If it is too large or not JSON.
+    pub fn parse_json(bytes: &[u8]) -> Result<Value, EventError> {
         if LARGEST_EVENT < bytes.len() {
             return Err(EventError::TooLarge(bytes.len()));
         }
-        let raw =
-            serde_json::from_slice(bytes).map_err(|error| not_json(bytes, error.line(), error.column()))?;
-        Self::from_json(raw)
+        serde_json::from_slice(bytes).map_err(|error| not_json(bytes, error.line(), error.column()))
     }
 
     /// Takes an event that is JSON already.
@@ -72,12 +78,25 @@ impl EventData {
     /// # Errors
     /// If one of its known fields is wrong.
     pub fn from_json(raw: Value) -> Result<Self, EventError> {
+        Self::checked(raw, None)
+    }
+
+    /// As [`EventData::from_json`], with the id that the event came under: it is the event's own
+    /// if it names none, so that the same event gets the same id when it comes again.
+    ///
+    /// # Errors
+    /// If one of its known fields is wrong, or its id is in neither place fit to be one.
+    pub fn with_fallback_id(raw: Value, id: &str) -> Result<Self, EventError> {
+        Self::checked(raw, Some(id))
+    }
+
+    fn checked(raw: Value, fallback_id: Option<&str>) -> Result<Self, EventError> {
         let Value::Object(fields) = &raw else {
             return Err(refused("event", "is not a JSON object"));
         };
         let topic = text(fields.get("topic"), "topic")?.ok_or_else(|| refused("topic", "is missing"))?;
         let topic = parse_topic(topic)?;
-        let id = match text(fields.get("id"), "id")? {
+        let id = match text(fields.get("id"), "id")?.or(fallback_id) {
             Some(id) => check_id(id)?,
             None => format!("evt_{:032x}", u128::from_be_bytes(undertone_core::random_bytes())),
         };
@@ -306,6 +325,20 @@ mod tests {
     fn the_position_of_bad_json_is_a_byte_offset() {
         let error = EventData::parse(b"{\n  \"topic\": x}").err();
         assert_eq!(error, Some(EventError::NotJson { line: 2, column: 12, offset: 13 }));
+    }
+
+    #[test]
+    fn an_event_without_an_id_takes_the_one_it_came_under() {
+        for (event, fallback, want) in [
+            (json!({"topic": "a", "id": "own"}), "other", Some("own")),
+            (json!({"topic": "a"}), "other", Some("other")),
+            (json!({"topic": "a", "id": null}), "other", Some("other")),
+            (json!({"topic": "a"}), "not an id", None),
+            (json!({"topic": "a", "id": "not an id"}), "other", None),
+        ] {
+            let found = EventData::with_fallback_id(event.clone(), fallback).ok();
+            assert_eq!(found.as_ref().map(EventData::id), want, "{event}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! the leak guard on the way out (results, errors, log lines).
 
 mod attempt;
+mod describe;
 mod dispatch;
 pub mod egress;
 mod error;
@@ -15,7 +16,9 @@ pub mod log;
 pub mod matching;
 mod secrets;
 pub mod slack;
+mod wire;
 
+pub use describe::Description;
 pub use dispatch::{Failure, FailureKind, Outcome, Ports, Report, Runtime, RuntimeError};
 pub use egress::{EgressError, Http, Request, Response};
 pub use error::Error;

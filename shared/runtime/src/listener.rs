@@ -166,6 +166,12 @@ impl Listener {
         self
     }
 
+    /// Every topic pattern, each once.
+    pub(crate) fn topics(&self) -> BTreeSet<String> {
+        let routes = self.routes.iter().chain(&self.nested);
+        routes.flat_map(|route| route.topics.texts()).map(str::to_owned).collect()
+    }
+
     /// Checks the listener and builds its index.
     pub(crate) fn compile(self) -> Result<Compiled, ListenerError> {
         if let Some(problem) = self.problems.into_iter().next() {

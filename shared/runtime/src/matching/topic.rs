@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use undertone_core::is_hidden;
 
@@ -21,7 +22,11 @@ pub struct Topic(String);
 
 /// One pattern of topics, such as `job:*`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct TopicPattern(Pattern);
+pub struct TopicPattern {
+    pattern: Pattern,
+    /// As it was written.
+    text: Arc<str>,
+}
 
 /// The topics of one handler. Any of its patterns may match; without patterns it takes nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -73,7 +78,7 @@ impl fmt::Display for Topic {
 
 impl TopicPattern {
     pub(super) fn segments(&self) -> &[Span<Segment>] {
-        self.0.segments()
+        self.pattern.segments()
     }
 }
 
@@ -96,14 +101,19 @@ impl FromStr for TopicPattern {
                 instead: without_empty_segments(text),
             });
         }
-        Ok(Self(pattern))
+        Ok(Self { pattern, text: text.into() })
     }
 }
 
 impl Topics {
     /// Whether any of the patterns takes this topic of an event.
     pub fn matches(&self, topic: &str) -> bool {
-        has_segments(topic) && self.0.iter().any(|pattern| pattern.0.matches(topic))
+        has_segments(topic) && self.0.iter().any(|one| one.pattern.matches(topic))
+    }
+
+    /// The patterns as they were written.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|one| &*one.text)
     }
 
     pub(super) fn patterns(&self) -> &[TopicPattern] {
