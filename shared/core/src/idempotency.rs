@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use aws_lc_rs::digest::{SHA256, digest};
 use jiff::Timestamp;
 
 use crate::id::{AgentId, random_bytes};
@@ -23,6 +24,15 @@ pub struct IdempotencyKey {
     pub event: String,
     /// SHA-256 of the event, so that another event under the same id isn't answered with this one's answer.
     pub digest: [u8; 32],
+}
+
+impl IdempotencyKey {
+    /// The key of an event, given its bytes in a form that doesn't depend on how it was sent.
+    pub fn new(agent: AgentId, event: &str, bytes: &[u8]) -> Self {
+        let digest = digest(&SHA256, bytes);
+        let digest = digest.as_ref().try_into().expect("SHA-256 gives 32 bytes");
+        Self { agent, event: event.to_owned(), digest }
+    }
 }
 
 /// Who holds a claim; only the holder finishes or gives it up.

@@ -20,9 +20,7 @@ use tokio::task::JoinSet;
 use undertone_core::resolve::Freshness;
 use undertone_core::{AgentId, SystemClock};
 use undertone_local::{Home, LocalError};
-use undertone_runtime::{
-    EventData, FailureKind, LARGEST_EVENT, Listener, Ports, Report, Runtime, RuntimeError,
-};
+use undertone_runtime::{EventData, LARGEST_EVENT, Listener, Ports, Runtime, RuntimeError};
 
 /// How long the handlers of one event may take together.
 pub const BUDGET: Duration = Duration::from_secs(30);
@@ -214,32 +212,9 @@ async fn handle(runtime: &Runtime, bytes: &[u8]) -> Value {
         Err(error) => return json!({ "error": error.to_string() }),
     };
     match runtime.dispatch(&event, BUDGET).await {
-        Ok(report) => report_json(&report, runtime.agent()),
+        Ok(report) => report.to_json(runtime.agent()),
         Err(error) => {
             json!({ "agent": runtime.agent().as_str(), "event": event.id(), "error": error.to_string(), "retry": error.is_retryable() })
         }
-    }
-}
-
-/// A report as JSON: `{agent, event, outcomes: [{handler, ok, reply | kind, message}]}`.
-pub fn report_json(report: &Report, agent: &AgentId) -> Value {
-    let outcomes = report.outcomes.iter().map(|outcome| match &outcome.result {
-        Ok(reply) => json!({ "handler": outcome.handler, "ok": true, "reply": reply }),
-        Err(failure) => json!({
-            "handler": outcome.handler,
-            "ok": false,
-            "kind": kind(&failure.kind),
-            "message": failure.message,
-        }),
-    });
-    json!({ "agent": agent.as_str(), "event": report.event, "outcomes": outcomes.collect::<Value>() })
-}
-
-fn kind(kind: &FailureKind) -> &'static str {
-    match kind {
-        FailureKind::Error => "error",
-        FailureKind::Panic => "panic",
-        FailureKind::Deadline => "deadline",
-        FailureKind::SecretInOutput { .. } => "secret_in_output",
     }
 }
