@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::params;
 use undertone_core::audit::ChainKey;
 use undertone_core::keys::use_key;
+use undertone_core::seals::Seals;
 use undertone_core::{KeyScope, StoreId};
 use zeroize::Zeroizing;
 
@@ -18,7 +19,7 @@ use crate::home::{DATABASE, Home, Meta, SETTINGS, assemble, unusable};
 use crate::keys::LocalKeys;
 use crate::root::{self, Argon2Params};
 use crate::settings::{KeySource, Settings};
-use crate::store::{Seals, start_epoch};
+use crate::store::start_epoch;
 
 /// Where the root key of a new home is to come from.
 pub enum NewKey<'a> {

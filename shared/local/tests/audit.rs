@@ -18,6 +18,7 @@ fn entry(reason: &str) -> AuditEntry {
         asked_in: None,
         name: None,
         version: None,
+        source_version: None,
         destination: None,
         reason: Some(reason.to_owned()),
         outcome: Outcome::Allowed,

@@ -57,7 +57,7 @@ fn rows(chain: ChainRows) -> Vec<Row> {
 /// What each read says, `None` where it is an error.
 fn contents(store: &dyn Store) -> Option<Contents> {
     let chain = block_on(store.chain(&scope("dev/sp_1").chain(), Names::All)).ok()?;
-    let epoch = block_on(store.epoch()).ok()?;
+    let epoch = block_on(store.epoch(&scope("dev").chain())).ok()?;
     let histories = VALUES.map(|(scope_text, name_text, _)| {
         block_on(store.history(&scope(scope_text), &name(name_text))).ok().flatten()
     });

@@ -43,7 +43,7 @@ fn a_scope_of_ten_thousand_names_is_written_and_read_at_once() {
     make_scopes(&home);
     let store = home.store();
     let names: Vec<SecretName> = (0..10_000).map(|number| name(&format!("NAME_{number:05}"))).collect();
-    assert_eq!(store.batch_limit(), names.len());
+    assert_eq!(store.limits().changes, names.len());
     let changes = names.iter().map(|name| change(name.as_str(), b"a record")).collect();
     block_on(store.write(Batch { changes, ..Batch::default() })).unwrap();
     for asked in [Names::All, Names::Only(&names)] {

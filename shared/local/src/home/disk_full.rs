@@ -46,6 +46,7 @@ fn entry(reason: String) -> AuditEntry {
         asked_in: None,
         name: None,
         version: None,
+        source_version: None,
         destination: None,
         reason: Some(reason),
         outcome: Outcome::Allowed,

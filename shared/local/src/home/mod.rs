@@ -13,6 +13,7 @@ use rusqlite::OptionalExtension;
 use undertone_core::audit::ChainKey;
 use undertone_core::keys::{WrappedKey, use_key};
 use undertone_core::record::key_id;
+use undertone_core::seals::Seals;
 use undertone_core::{AuditLog, KeyError, KeyId, KeyScope, ScopeKey, Store, StoreError, StoreId};
 use zeroize::Zeroizing;
 
@@ -24,7 +25,7 @@ use crate::init::{self, NewKey};
 use crate::keys::LocalKeys;
 use crate::root;
 use crate::settings::Settings;
-use crate::store::{LocalStore, Seals};
+use crate::store::LocalStore;
 
 /// The database's file in a home.
 pub(crate) const DATABASE: &str = "undertone.db";

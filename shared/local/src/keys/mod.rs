@@ -51,6 +51,12 @@ impl LocalKeys {
     ) -> Result<Zeroizing<Vec<u8>>, KeyError> {
         match wrapped.provider {
             Provider::Local => {}
+            Provider::Kms => {
+                return Err(KeyError::Denied(format!(
+                    "the key {} was wrapped by AWS KMS, and this store has a root key on this machine",
+                    wrapped.id
+                )));
+            }
         }
         let root = self.root_for(scope)?;
         let opened = open(&root, &context(scope, wrapped.generation), &wrapped.blob).map_err(|error| {

@@ -74,6 +74,7 @@ impl<'a> Fields<'a> {
         match (self.next::<i64>()?, self.next::<Arc<[u8]>>()?) {
             (1, record) => Ok(Body::Value(record)),
             (2, record) => Ok(Body::Blocked(record)),
+            (3, record) => Ok(Body::External(record)),
             _ => Err(wrong_form()),
         }
     }

@@ -7,21 +7,21 @@
 
 mod columns;
 mod read;
-mod seals;
+mod versions;
 mod write;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use rusqlite::Transaction;
+use undertone_core::seals::Seals;
 use undertone_core::{
-    Batch, Chain, ChainRows, Environment, EnvironmentId, Epoch, History, Names, Scope, SecretName, Space,
-    SpaceId, Store, StoreError, StoreId,
+    Batch, Chain, ChainRows, Environment, EnvironmentId, Epoch, History, Limits, Names, Scope, SecretName,
+    Space, SpaceId, Store, StoreError, StoreId,
 };
 
 use crate::database::{Database, Fault};
 use read::Moment;
-pub(crate) use seals::Seals;
 pub(crate) use write::start_epoch;
 
 /// Rows that one batch changes at most: a second or so of work.
@@ -51,11 +51,12 @@ impl Store for LocalStore {
         self.id
     }
 
-    fn batch_limit(&self) -> usize {
-        BATCH_LIMIT
+    fn limits(&self) -> Limits {
+        Limits { changes: BATCH_LIMIT, scopes: usize::MAX, scope_bytes: None }
     }
 
-    async fn epoch(&self) -> Result<Epoch, StoreError> {
+    /// One for the whole store.
+    async fn epoch(&self, _chain: &Chain) -> Result<Epoch, StoreError> {
         self.read(|moment| moment.epoch())
     }
 

@@ -5,13 +5,13 @@
 
 use rusqlite::{OptionalExtension, Row as Columns, Transaction, params};
 use undertone_core::keys::WrappedKey;
+use undertone_core::seals::Seals;
 use undertone_core::{
     Chain, ChainRows, Environment, EnvironmentId, Epoch, History, Names, Revision, Row, RowHead, Scope,
     ScopeRows, SecretId, SecretName, Space, SpaceId, StoreError, Version, escaped,
 };
 
 use super::columns::{Fields, edited};
-use super::seals::Seals;
 use crate::database::Fault;
 
 /// One moment of the store, with the key that its MACs are checked with.

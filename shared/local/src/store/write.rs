@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use undertone_core::keys::WrappedKey;
+use undertone_core::seals::{Seals, mode_code, standing_code};
 use undertone_core::{
-    Batch, Change, Environment, Epoch, Revision, Row, Scope, SecretName, Space, Standing, StoreError,
-    Version, VersionChange,
+    Batch, Change, Environment, Epoch, KeyId, Reseal, Revision, Row, Scope, SecretName, Space, Standing,
+    StoreError, VersionChange, names_a_key_of,
 };
 
 use super::columns::{Fields, edited};
 use super::read::{Counted, Known, Moment, environment, space};
-use super::seals::{Seals, kind_code, mode_code, standing_code};
 use crate::database::{Fault, owe_scrub, scrub, scrub_if_due};
 
 // Destroyed rows (3) bar no spelling. Left to choose, SQLite goes through the whole Environment.
@@ -26,33 +26,54 @@ const LOOK_ALIKE_ABOVE_SPACE: &str = "SELECT space, name FROM rows INDEXED BY ro
 
 /// Applies a batch, all of it or nothing.
 pub(super) fn batch(connection: &mut Connection, seals: &Seals, batch: Batch) -> Result<(), Fault> {
-    let destroys = batch.changes.iter().any(|change| matches!(change.versions, VersionChange::DestroyAll));
+    let overwrites = overwrites(&batch);
     commit(connection, seals, |writing| {
-        let mut touched = BTreeMap::new();
+        let mut touched = Touched::new();
         for made in &batch.spaces {
             writing.add_space(made)?;
         }
-        for (scope, key) in &batch.keys {
-            writing.touch(&mut touched, scope)?;
-            writing.add_key(scope, key)?;
+        for (scope, key) in batch.keys {
+            let keys = &mut writing.touch(&mut touched, &scope)?.keys;
+            writing.add_key(&scope, keys, key)?;
         }
         for change in batch.changes {
             let scope = writing.touch(&mut touched, &change.scope)?;
-            scope.added += writing.apply(change)?;
+            scope.added += writing.apply(&scope.keys, change)?;
+        }
+        for reseal in batch.reseals {
+            let scope = writing.touch(&mut touched, &reseal.scope)?;
+            writing.reseal(&scope.keys, reseal)?;
+        }
+        for (scope, key) in batch.rewrapped {
+            let keys = &writing.touch(&mut touched, &scope)?.keys;
+            writing.rewrap_key(&scope, keys, &key)?;
+        }
+        for (scope, id) in batch.retired {
+            writing.touch(&mut touched, &scope)?;
+            writing.retire_key(&scope, id)?;
         }
         for scope in touched.into_values().filter(|scope| 0 < scope.added) {
             writing.count_rows(scope)?;
         }
-        match destroys {
+        match overwrites {
             true => owe_scrub(writing.transaction),
             false => Ok(()),
         }
     })?;
-    match destroys {
+    match overwrites {
         true => scrub(connection),
         false => scrub_if_due(connection),
     }
     Ok(())
+}
+
+/// Whether something goes that must not stay readable in the log.
+fn overwrites(batch: &Batch) -> bool {
+    let destroys = |change: &Change| matches!(change.versions, VersionChange::DestroyAll);
+    batch.changes.iter().any(destroys)
+        || !batch.reseals.is_empty()
+        || !batch.rewrapped.is_empty()
+        || !batch.retired.is_empty()
 }
 
 /// Makes an Environment.
@@ -106,6 +127,8 @@ type Touched = BTreeMap<Scope, TouchedScope>;
 /// A scope that a batch writes to.
 struct TouchedScope {
     known: Known,
+    /// Its keys, those that the batch brings included.
+    keys: Vec<WrappedKey>,
     /// How many names the batch added to it so far.
     added: u64,
 }
@@ -135,7 +158,8 @@ impl Moment<'_> {
     /// The scope, which must be known; read once per batch.
     fn touch<'t>(self, touched: &'t mut Touched, scope: &Scope) -> Result<&'t mut TouchedScope, Fault> {
         if !touched.contains_key(scope) {
-            touched.insert(scope.clone(), TouchedScope { known: self.known(scope)?, added: 0 });
+            let (known, keys) = (self.known(scope)?, self.keys(scope)?);
+            touched.insert(scope.clone(), TouchedScope { known, keys, added: 0 });
         }
         Ok(touched.get_mut(scope).expect("it is there or was just put there"))
     }
@@ -162,25 +186,52 @@ impl Moment<'_> {
         Ok(())
     }
 
-    fn add_key(self, scope: &Scope, key: &WrappedKey) -> Result<(), Fault> {
-        let stored = self.keys(scope)?;
-        match stored.iter().find(|known| known.id == key.id) {
-            Some(known) if known == key => return Ok(()),
-            Some(_) => {
-                return Err(Fault::Damaged(format!("{scope} holds the key {} in another form", key.id)));
-            }
+    fn add_key(self, scope: &Scope, keys: &mut Vec<WrappedKey>, key: WrappedKey) -> Result<(), Fault> {
+        match keys.iter().find(|known| known.id == key.id) {
+            Some(known) if *known == key => return Ok(()),
+            Some(_) => return Err(other_form(scope, key.id)),
             None => {}
         }
         let mut statement = self.transaction.prepare_cached("INSERT INTO keys VALUES (?1, ?2, ?3, ?4)")?;
         statement.execute(params![environment(scope), space(scope), key.id.0, key.encode()])?;
+        keys.push(key);
+        Ok(())
+    }
+
+    /// A key that isn't there any more needs no wrapping.
+    fn rewrap_key(self, scope: &Scope, keys: &[WrappedKey], key: &WrappedKey) -> Result<(), Fault> {
+        let Some(known) = keys.iter().find(|known| known.id == key.id) else {
+            return Ok(());
+        };
+        if known.generation != key.generation {
+            return Err(other_form(scope, key.id));
+        }
+        let mut statement = self.transaction.prepare_cached(
+            "UPDATE keys SET wrapped = ?1 WHERE environment = ?2 AND space = ?3 AND id = ?4",
+        )?;
+        statement.execute(params![key.encode(), environment(scope), space(scope), key.id.0])?;
+        Ok(())
+    }
+
+    fn retire_key(self, scope: &Scope, id: KeyId) -> Result<(), Fault> {
+        let mut statement = self
+            .transaction
+            .prepare_cached("DELETE FROM keys WHERE environment = ?1 AND space = ?2 AND id = ?3")?;
+        statement.execute(params![environment(scope), space(scope), id.0])?;
         Ok(())
     }
 
     /// Applies one change and returns how many names it added to the scope.
-    fn apply(self, change: Change) -> Result<u64, Fault> {
+    fn apply(self, keys: &[WrappedKey], change: Change) -> Result<u64, Fault> {
         let Change { scope, name, expected, head, versions } = change;
         let known = self.row(&scope, &name)?;
-        if known.as_ref().map(|known| known.thing.revision) != expected {
+        let added = match &versions {
+            VersionChange::Add(version) => std::slice::from_ref(version),
+            VersionChange::AddAll(versions) => versions,
+            VersionChange::Keep | VersionChange::Revoke(_) | VersionChange::DestroyAll => &[],
+        };
+        let has_keys = added.iter().all(|version| names_a_key_of(keys, version.body.record()));
+        if !has_keys || known.as_ref().map(|known| known.thing.revision) != expected {
             return Err(StoreError::Conflict { scope, name }.into());
         }
         let is_new = known.as_ref().is_none_or(|known| known.thing.head.standing == Standing::Destroyed);
@@ -189,9 +240,11 @@ impl Moment<'_> {
         }
         let count = known.as_ref().map_or(0, |known| known.count);
         let count = match &versions {
-            VersionChange::Keep | VersionChange::Revoke(_) => count,
-            VersionChange::Add(_) => count + 1,
             VersionChange::DestroyAll => 0,
+            VersionChange::Keep
+            | VersionChange::Revoke(_)
+            | VersionChange::Add(_)
+            | VersionChange::AddAll(_) => count + added.len() as u64,
         };
         let revision = Revision(expected.map_or(0, |revision| revision.0) + 1);
         let row = Row { scope, name, revision, head, current: None };
@@ -199,10 +252,26 @@ impl Moment<'_> {
         match versions {
             VersionChange::Keep => {}
             VersionChange::Add(version) => self.add_version(&row, &version)?,
+            VersionChange::AddAll(versions) => {
+                versions.iter().try_for_each(|version| self.add_version(&row, version))?;
+            }
             VersionChange::Revoke(number) => self.revoke(&row, number)?,
             VersionChange::DestroyAll => self.destroy(&row)?,
         }
         Ok(u64::from(known.is_none()))
+    }
+
+    /// Puts other records in the place of a row's own, if nobody changed the row meanwhile.
+    fn reseal(self, keys: &[WrappedKey], reseal: Reseal) -> Result<(), Fault> {
+        let Reseal { scope, name, expected, records } = reseal;
+        let has_keys = records.iter().all(|(_, record)| names_a_key_of(keys, record));
+        let known = self.row(&scope, &name)?.filter(|known| has_keys && known.thing.revision == expected);
+        let Some(Counted { thing: row, count }) = known else {
+            return Err(StoreError::Conflict { scope, name }.into());
+        };
+        let row = Row { revision: Revision(expected.0 + 1), ..row };
+        self.put_row(&row, count)?;
+        self.put_records(&row, records)
     }
 
     fn check_look_alike(self, scope: &Scope, name: &SecretName) -> Result<(), Fault> {
@@ -256,69 +325,10 @@ impl Moment<'_> {
         ])?;
         Ok(())
     }
+}
 
-    fn add_version(self, row: &Row, version: &Version) -> Result<(), Fault> {
-        let record = version.body.record();
-        self.transaction.prepare_cached("INSERT INTO records (record) VALUES (?1)")?.execute([record])?;
-        let id = self.transaction.last_insert_rowid();
-        let mut statement = self.transaction.prepare_cached(
-            "INSERT OR IGNORE INTO versions VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
-        )?;
-        let added = statement.execute(params![
-            environment(&row.scope),
-            space(&row.scope),
-            row.name.as_str(),
-            version.number,
-            kind_code(&version.body),
-            id,
-            version.rules.canonical(),
-            version.revoked,
-            version.created_at.to_string(),
-            version.created_by,
-            self.seals.version(&row.scope, &row.name, version, id).mac(),
-        ])?;
-        match added {
-            // Somebody gave the same number to another version.
-            0 => Err(StoreError::Conflict { scope: row.scope.clone(), name: row.name.clone() }.into()),
-            _ => Ok(()),
-        }
-    }
-
-    fn revoke(self, row: &Row, number: u64) -> Result<(), Fault> {
-        let mut versions = self.versions(&row.scope, &row.name)?.into_iter();
-        let Some(mut stored) = versions.find(|stored| stored.version.number == number) else {
-            return Ok(());
-        };
-        stored.version.revoked = true;
-        let mac = self.seals.version(&row.scope, &row.name, &stored.version, stored.record).mac();
-        let mut statement = self.transaction.prepare_cached(
-            "UPDATE versions SET revoked = 1, mac = ?1
-             WHERE environment = ?2 AND space = ?3 AND name = ?4 AND number = ?5",
-        )?;
-        statement.execute(params![
-            mac,
-            environment(&row.scope),
-            space(&row.scope),
-            row.name.as_str(),
-            number
-        ])?;
-        Ok(())
-    }
-
-    fn destroy(self, row: &Row) -> Result<(), Fault> {
-        for stored in self.versions(&row.scope, &row.name)? {
-            // Of the same length, so that the bytes are overwritten where they are: see `schema`.
-            let mut statement = self
-                .transaction
-                .prepare_cached("UPDATE records SET record = zeroblob(length(record)) WHERE id = ?1")?;
-            statement.execute([stored.record])?;
-        }
-        let mut statement = self
-            .transaction
-            .prepare_cached("DELETE FROM versions WHERE environment = ?1 AND space = ?2 AND name = ?3")?;
-        statement.execute([environment(&row.scope), space(&row.scope), row.name.as_str()])?;
-        Ok(())
-    }
+fn other_form(scope: &Scope, id: KeyId) -> Fault {
+    Fault::Damaged(format!("{scope} holds the key {id} in another form"))
 }
 
 #[cfg(test)]
