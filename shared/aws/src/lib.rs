@@ -5,11 +5,17 @@
 //! A service that answers no is never taken for one that is away.
 
 mod answers;
+mod audit;
 mod connect;
+mod external;
 mod fault;
+mod idempotency;
 mod kms;
 mod store_key;
 
+pub use audit::{DynamoAudit, LogAudit, Segment, TailRow, WriterId, WriterIdError, verify_lines};
 pub use connect::{Connection, Timeouts};
+pub use external::SecretsManagerSource;
+pub use idempotency::{ANSWER_TOO_LONG, DynamoIdempotency};
 pub use kms::{KmsCounts, KmsKey, KmsKeyError, KmsOpener, KmsRewrapper, KmsSealer, KmsStats};
 pub use store_key::StoreKey;
