@@ -1,7 +1,7 @@
 //! The answer for one name: chosen among its rows, its key unwrapped, nothing opened.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
 
@@ -9,10 +9,11 @@ use super::choose::{Decision, choose};
 use super::declaration::Declaration;
 use super::error::ResolveError;
 use super::external::{self, External, Fetch, Sealed};
-use super::key_cache::{KeyCache, OpenKey};
+use super::key_cache::KeyCache;
 use super::snapshot::{Asked, Resolved};
 use crate::clock::Clock;
 use crate::id::StoreId;
+use crate::keys::WrappedKey;
 use crate::name::SecretName;
 use crate::record::KeyScope;
 use crate::row::{Body, Row, Standing, Version};
@@ -99,7 +100,10 @@ pub(super) async fn resolve(
         }
     };
     let key_scope = KeyScope::of(lookup.store, &row.scope);
-    let key = scope_key(&chain, row, version, &key_scope, lookup.keys).await?;
+    let wrapped = wrapped_key(&chain, row, version)?;
+    let key = lookup.keys.key(&key_scope, wrapped).await;
+    let key = key.map_err(|error| ResolveError::from_key(&row.name, &row.scope, error))?;
+    let wrapped = matches!(version.body, Body::Value(_)).then(|| wrapped.clone());
     let policy = version.rules.digest();
     let sealed = Sealed { record: version.body.record().clone(), key, source_version: None };
     let sealed = match &version.body {
@@ -130,25 +134,24 @@ pub(super) async fn resolve(
         policy,
         record: sealed.record,
         key_scope,
-        key: sealed.key,
+        key: Mutex::new(sealed.key),
+        wrapped,
         source_version: sealed.source_version,
         asked: lookup.asked.clone(),
     }))
 }
 
-async fn scope_key(
-    chain: &ChainRows,
+/// The wrapped key under which the version is sealed, of the very scope of its row.
+fn wrapped_key<'a>(
+    chain: &'a ChainRows,
     row: &Row,
     version: &Version,
-    key_scope: &KeyScope,
-    keys: &KeyCache,
-) -> Result<Arc<OpenKey>, ResolveError> {
+) -> Result<&'a WrappedKey, ResolveError> {
     let unreadable = || ResolveError::Unreadable { name: row.name.clone(), scope: row.scope.clone() };
     let id = crate::record::key_id(version.body.record()).ok_or_else(unreadable)?;
     let mut wrapped =
         chain.scopes.iter().filter(|scope| scope.scope == row.scope).flat_map(|scope| &scope.keys);
-    let wrapped = wrapped.find(|key| key.id == id).ok_or_else(unreadable)?;
-    keys.key(key_scope, wrapped).await.map_err(|error| ResolveError::from_key(&row.name, &row.scope, error))
+    wrapped.find(|key| key.id == id).ok_or_else(unreadable)
 }
 
 /// Declared names that have a row and are spelt nearly the same.

@@ -129,9 +129,13 @@ impl Resolver {
         if resolved.expires_at.is_some_and(|at| at <= self.clock.now()) {
             return Err(ResolveError::Expired { name: name.clone(), scope: scope.clone() });
         }
-        if resolved.lost_its_key(&*self.clock) {
-            let problem = "its scope key was refused or is too old: look the handle up again".to_owned();
-            return Err(ResolveError::Denied { name: name.to_string(), scope: scope.clone(), problem });
+        if !resolved.key().is_valid(&*self.clock) {
+            let Some(wrapped) = &resolved.wrapped else {
+                let problem = "it was fetched too long ago: look it up again".to_owned();
+                return Err(ResolveError::Denied { name: name.to_string(), scope: scope.clone(), problem });
+            };
+            let key = self.keys.key(&resolved.key_scope, wrapped).await;
+            resolved.renew_key(key.map_err(|error| ResolveError::from_key(name, scope, error))?);
         }
         if resolved.asked.is_within(self.freshness.unasked, &*self.clock) {
             return Ok(());

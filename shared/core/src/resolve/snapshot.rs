@@ -12,6 +12,7 @@ use super::resolver::Freshness;
 use crate::clock::{Clock, Moment};
 use crate::host::HostRule;
 use crate::id::SecretId;
+use crate::keys::WrappedKey;
 use crate::name::SecretName;
 use crate::record::{Context, KeyScope, Kind, Plaintext, RecordError, open};
 use crate::redact::Guard;
@@ -32,6 +33,8 @@ pub struct Snapshot {
     /// The first moment at which a row expires.
     expires_at: Option<Timestamp>,
     answers: HashMap<SecretName, Result<Arc<Resolved>, ResolveError>>,
+    /// The scope keys behind the answers, each once.
+    keys: Vec<Arc<OpenKey>>,
     guard: OnceLock<Arc<Guard>>,
     sealed_guard: OnceLock<Arc<Guard>>,
 }
@@ -52,7 +55,9 @@ pub struct Resolved {
     pub(super) policy: [u8; 32],
     pub(super) record: Arc<[u8]>,
     pub(super) key_scope: KeyScope,
-    pub(super) key: Arc<OpenKey>,
+    pub(super) key: Mutex<Arc<OpenKey>>,
+    /// The key as the store has it; `None` for an external secret, which is sealed for this process.
+    pub(super) wrapped: Option<WrappedKey>,
     /// The id that another service gave to the version of an external secret.
     pub(crate) source_version: Option<Arc<str>>,
     pub(super) asked: Asked,
@@ -83,8 +88,15 @@ impl Snapshot {
         (loaded, asked): (Moment, Asked),
         answers: HashMap<SecretName, Result<Arc<Resolved>, ResolveError>>,
     ) -> Self {
+        let mut keys: Vec<Arc<OpenKey>> = Vec::new();
+        for resolved in answers.values().flatten().filter(|resolved| resolved.wrapped.is_some()) {
+            let key = resolved.key();
+            if !keys.iter().any(|known| Arc::ptr_eq(known, &key)) {
+                keys.push(key);
+            }
+        }
         let (guard, sealed_guard) = (OnceLock::new(), OnceLock::new());
-        Self { mode, epoch, loaded, asked, expires_at, answers, guard, sealed_guard }
+        Self { mode, epoch, loaded, asked, expires_at, answers, keys, guard, sealed_guard }
     }
 
     /// The answer for a declared name; `None` for any other.
@@ -137,10 +149,9 @@ impl Snapshot {
     }
 
     pub(super) fn is_young(&self, freshness: Freshness, clock: &dyn Clock) -> bool {
-        let mut keys = self.answers.values().flatten().map(|resolved| &resolved.key);
         self.loaded.is_within(freshness.longest, clock)
             && self.expires_at.is_none_or(|at| clock.now() < at)
-            && keys.all(|key| key.is_valid(clock))
+            && self.keys.iter().all(|key| key.is_valid(clock))
     }
 }
 
@@ -165,16 +176,21 @@ impl Resolved {
             purpose: PURPOSE,
             policy: self.policy,
         };
-        open(self.key.key(), &context, &self.record)
+        open(self.key().key(), &context, &self.record)
     }
 
-    /// Whether the key service has refused the key since, or is away for too long.
-    pub(super) fn lost_its_key(&self, clock: &dyn Clock) -> bool {
-        !self.key.is_valid(clock)
+    /// The key that opens it, from its last unwrapping.
+    pub(super) fn key(&self) -> Arc<OpenKey> {
+        self.key.lock().expect("no holder of this lock panics").clone()
+    }
+
+    /// The key was unwrapped anew.
+    pub(super) fn renew_key(&self, key: Arc<OpenKey>) {
+        *self.key.lock().expect("no holder of this lock panics") = key;
     }
 
     /// Whether its key is used although it was due to be unwrapped again, since the service is away.
     pub(crate) fn has_stale_key(&self) -> bool {
-        self.key.is_stale()
+        self.key().is_stale()
     }
 }
