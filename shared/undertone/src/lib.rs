@@ -24,28 +24,29 @@
 //! A handle can't be printed, displayed, stored or returned; the value is decrypted in the sink
 //! that uses it, sent only to hosts that its rules allow, and wiped.
 
-#[cfg(feature = "local")]
+#[cfg(feature = "aws")]
+mod aws;
+mod error;
 mod harden;
 #[cfg(feature = "local")]
 pub mod local;
 mod logging;
+#[cfg(feature = "lambda")]
+mod on_lambda;
 
-#[cfg(feature = "local")]
+pub use error::RunError;
 pub use harden::harden;
-#[cfg(feature = "local")]
-pub use local::RunError;
 pub use logging::init_logging;
 pub use undertone_core::{Mode, ResolveError, Secret, SecretName, UseError};
 pub use undertone_runtime::matching;
 pub use undertone_runtime::{
-    EgressError, Error, Event, EventData, EventError, Failure, FailureKind, Handler, Http, IntoReply, Json,
-    LARGEST_EVENT, Listener, ListenerError, Outcome, Ports, Report, Request, Response, Result, Runtime,
-    RuntimeError, Uses, filter, slack,
+    Description, EgressError, Error, Event, EventData, EventError, Failure, FailureKind, Handler, Http,
+    IntoReply, Json, LARGEST_EVENT, Listener, ListenerError, Outcome, Ports, Report, Request, Response,
+    Result, Runtime, RuntimeError, Uses, filter, slack,
 };
 
 /// Makes the program wipe every block of memory when it is freed, so that buffers of HTTP and TLS
 /// keep nothing of what was sent. Say it once, in the program's `main.rs`.
-#[cfg(feature = "local")]
 #[macro_export]
 macro_rules! wipe_freed_memory {
     () => {
@@ -55,22 +56,44 @@ macro_rules! wipe_freed_memory {
     };
 }
 
-#[cfg(feature = "local")]
 #[doc(hidden)]
 pub mod __private {
     pub use zeroizing_alloc::ZeroAlloc;
 }
 
-/// Runs a listener until it is told to stop: on this machine, over the home in `$UNDERTONE_HOME`.
+/// Runs a listener until it is told to stop.
 ///
-/// Events arrive on a socket inside the home; `undertone event send` brings one.
+/// On AWS Lambda it answers invocations. Elsewhere it runs on this machine: events arrive on a
+/// socket inside the home in `$UNDERTONE_HOME`, and `undertone event send` brings one. Its secrets
+/// come from the store that `$UNDERTONE_STORE` names, else from the one that the home names.
+///
+/// With `$UNDERTONE_DESCRIBE` set it prints what it declares, as JSON, and ends.
 ///
 /// # Errors
-/// If the home can't be opened, the listener is wrong, or its socket can't be made.
-#[cfg(feature = "local")]
+/// If the store can't be opened, the listener is wrong, or events can't be received.
 pub async fn run(listener: Listener) -> std::result::Result<(), RunError> {
     undertone_runtime::log::install_panic_hook();
-    init_logging();
+    if std::env::var_os("UNDERTONE_DESCRIBE").is_some_and(|wanted| !wanted.is_empty()) {
+        return describe(listener);
+    }
     harden();
-    local::run(listener).await
+    #[cfg(feature = "lambda")]
+    if on_lambda::is_here() {
+        return on_lambda::run(listener).await;
+    }
+    init_logging();
+    #[cfg(feature = "local")]
+    return local::run(listener).await;
+    #[cfg(not(feature = "local"))]
+    Err(RunError::Variable {
+        variable: "AWS_LAMBDA_RUNTIME_API",
+        problem: "it isn't set, and this program was built for Lambda only".to_owned(),
+    })
+}
+
+/// Prints what the listener declares.
+fn describe(listener: Listener) -> std::result::Result<(), RunError> {
+    use std::io::Write;
+    let described = listener.describe()?.to_json();
+    writeln!(std::io::stdout(), "{described}").map_err(|error| RunError::Output(error.kind()))
 }

@@ -19,8 +19,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use undertone_core::resolve::Freshness;
 use undertone_core::{AgentId, SystemClock};
-use undertone_local::{Home, LocalError};
+use undertone_local::Home;
 use undertone_runtime::{EventData, LARGEST_EVENT, Listener, Ports, Runtime, RuntimeError};
+
+use crate::error::RunError;
 
 /// How long the handlers of one event may take together.
 pub const BUDGET: Duration = Duration::from_secs(30);
@@ -30,31 +32,6 @@ const ARRIVAL: Duration = Duration::from_secs(10);
 
 /// How often keys and answers that are no longer fresh are dropped.
 const TIDY: Duration = Duration::from_secs(60);
-
-/// Why a listener doesn't run.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    /// There is no folder for the home.
-    #[error("no home: set UNDERTONE_HOME, or make one with `undertone init`")]
-    NoHome,
-    /// The home can't be opened.
-    #[error(transparent)]
-    Home(#[from] LocalError),
-    /// The listener is wrong, or TLS can't be set up.
-    #[error(transparent)]
-    Runtime(#[from] RuntimeError),
-    /// Another process runs the same listener.
-    #[error("the listener `{0}` runs already: stop it first")]
-    Running(AgentId),
-    /// The socket can't be made or reached.
-    #[error("the socket {path} can't be used: {source}")]
-    Socket {
-        /// Where.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-}
 
 /// The home that a program uses when it isn't told another: `$UNDERTONE_HOME`, else
 /// `$XDG_DATA_HOME/undertone`, else `~/.local/share/undertone`.
@@ -84,13 +61,24 @@ pub fn runtime(listener: Listener, home: &Home) -> Result<Runtime, RuntimeError>
 }
 
 pub(crate) async fn run(listener: Listener) -> Result<(), RunError> {
+    #[cfg(feature = "aws")]
+    if let Some(over) = crate::aws::if_asked_for(&listener).await? {
+        let folder = default_home().ok_or(RunError::NoHome)?;
+        let runtime = Runtime::new(listener, over.ports, over.granted, over.freshness)?;
+        return serve(Arc::new(runtime), &folder).await;
+    }
+    let (home, folder) = open_home()?;
+    serve(Arc::new(runtime(listener, &home)?), &folder).await
+}
+
+/// The home that this process is to use, opened, and where it is.
+pub(crate) fn open_home() -> Result<(Home, PathBuf), RunError> {
     let folder = default_home().ok_or(RunError::NoHome)?;
     let home = Home::open(&folder, &mut no_passphrase)?;
     for warning in home.warnings() {
         tracing::warn!("{warning}");
     }
-    let runtime = Arc::new(runtime(listener, &home)?);
-    serve(runtime, &folder).await
+    Ok((home, folder))
 }
 
 /// A service has nobody to ask.
