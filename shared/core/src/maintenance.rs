@@ -1,4 +1,4 @@
-//! Keeping a scope's keys few: everything sealed under one of them, the others destroyed.
+//! Keeping a scope's keys few and young: everything sealed under one of them, the others destroyed.
 //!
 //! Writers that may not unwrap make keys of their own, so a scope gathers some. Values, versions
 //! and their numbers stay as they are. A key is destroyed only if nothing was sealed under it when
@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use crate::audit::{Action, Actor, AuditEntry, AuditError, AuditLog, Outcome};
 use crate::clock::Clock;
-use crate::keys::{KeyError, Opener, Rewrapper, WrappedKey};
+use crate::keys::{KeyError, Opener, Rewrapper, Sealer, WrappedKey};
 use crate::name::SecretName;
 use crate::record::{Context, KeyId, KeyScope, Padding, key_id, open, seal};
 use crate::resolve::{KeyCache, OpenKey};
@@ -62,6 +62,7 @@ pub enum MaintenanceError {
 /// Both powers over a store, for its upkeep and for nothing else.
 pub struct Maintenance {
     store: Arc<dyn Store>,
+    sealer: Arc<dyn Sealer>,
     keys: KeyCache,
     audit: Arc<dyn AuditLog>,
     clock: Arc<dyn Clock>,
@@ -72,12 +73,13 @@ impl Maintenance {
     /// Over a store.
     pub fn new(
         store: Arc<dyn Store>,
+        sealer: Arc<dyn Sealer>,
         opener: Arc<dyn Opener>,
         audit: Arc<dyn AuditLog>,
         clock: Arc<dyn Clock>,
         actor: Actor,
     ) -> Self {
-        Self { store, keys: KeyCache::new(opener, clock.clone()), audit, clock, actor }
+        Self { store, sealer, keys: KeyCache::new(opener, clock.clone()), audit, clock, actor }
     }
 
     /// Seals all of a scope under its newest key and destroys those under which nothing was sealed.
@@ -111,6 +113,26 @@ impl Maintenance {
         }
         done.keys -= done.retired;
         Ok(done)
+    }
+
+    /// Gives a scope that has keys a new one, and seals all of it under that. The next run destroys
+    /// the old ones.
+    ///
+    /// # Errors
+    /// See [`MaintenanceError`].
+    pub async fn rotate(&self, scope: &Scope) -> Result<Compacted, MaintenanceError> {
+        let before = own(&*self.store, scope).await?;
+        let Some(newest) = before.keys.iter().map(|key| key.generation).max() else {
+            return Ok(Compacted::default());
+        };
+        self.note(scope, "a new key").await?;
+        let key_scope = KeyScope::of(self.store.id(), scope);
+        let (key, wrapped) = self.sealer.new_key(&key_scope, newest + 1).await?;
+        if key.id() != wrapped.id || before.keys.iter().any(|known| known.id == wrapped.id) {
+            return Err(KeyError::BadAnswer("a new key that isn't new".to_owned()).into());
+        }
+        self.store.write(Batch { keys: vec![(scope.clone(), wrapped)], ..Batch::default() }).await?;
+        self.compact(scope).await
     }
 
     /// Wraps every key of a scope anew, under another root. The keys, and so all records, stay.
@@ -249,7 +271,7 @@ mod tests {
         fn maintenance(&self) -> Maintenance {
             let (store, keys, audit) = (self.store.clone(), self.keys.clone(), self.audit.clone());
             let actor = Actor::Operator("maintenance".into());
-            Maintenance::new(store, keys, audit, Arc::new(SystemClock::default()), actor)
+            Maintenance::new(store, keys.clone(), keys, audit, Arc::new(SystemClock::default()), actor)
         }
 
         fn compact(&self) -> (u64, u64, u64) {
@@ -294,6 +316,19 @@ mod tests {
         assert_eq!(world.compact(), (0, 3, 1));
         assert_eq!((world.values(), world.key_ids().len()), (before, 1));
         assert_eq!(world.compact(), (0, 0, 1), "and then there is nothing to do");
+    }
+
+    #[test]
+    fn a_new_key_takes_over_and_the_old_one_goes() {
+        let world = World::new(&[("A", "a-1"), ("A", "a-2"), ("B", "b-1")]);
+        world.compact();
+        world.compact();
+        let (before, old) = (world.values(), world.key_ids());
+        let done = block_on(world.maintenance().rotate(&world.scope)).unwrap();
+        assert_eq!((done.resealed, done.keys), (3, 2));
+        assert_eq!(world.compact(), (0, 1, 1));
+        assert_eq!(world.values(), before);
+        assert_ne!(world.key_ids(), old);
     }
 
     #[test]
