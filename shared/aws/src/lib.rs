@@ -7,6 +7,7 @@
 mod answers;
 mod audit;
 mod connect;
+mod dynamo;
 mod external;
 mod fault;
 mod idempotency;
@@ -15,6 +16,7 @@ mod store_key;
 
 pub use audit::{DynamoAudit, LogAudit, Segment, TailRow, WriterId, WriterIdError, verify_lines};
 pub use connect::{Connection, Timeouts};
+pub use dynamo::{DynamoStore, OpenError, create_table};
 pub use external::SecretsManagerSource;
 pub use idempotency::{ANSWER_TOO_LONG, DynamoIdempotency};
 pub use kms::{KmsCounts, KmsKey, KmsKeyError, KmsOpener, KmsRewrapper, KmsSealer, KmsStats};
