@@ -7,12 +7,12 @@ use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, TableStatus,
 };
 use undertone_core::keys::WrappedKey;
-use undertone_core::{Clock, KeyError, KeyScope, Opener, Sealer, StoreError, StoreId};
+use undertone_core::{Clock, KeyError, KeyId, KeyScope, Opener, Sealer, StoreError, StoreId};
 
 use super::DynamoStore;
 use super::item::{Edited, Fields, Item};
 use super::place::Place;
-use super::table::{Action, Expect, Patience, Table, Undone};
+use super::table::{Action, Expect, Patience, Table, Undone, token};
 use crate::fault::{Fault, fault};
 use crate::store_key::StoreKey;
 
@@ -53,6 +53,16 @@ pub enum OpenError {
     /// What the table says about the store can't be right.
     #[error("the table `{0}` holds a store whose description is damaged: restore the item `store`/`meta`")]
     Damaged(String),
+    /// Somebody brought another key than the store's.
+    #[error("the table `{table}` holds a store with the key {expected}, not {found}: nothing was changed")]
+    OtherKey {
+        /// The table.
+        table: String,
+        /// The store's key.
+        expected: KeyId,
+        /// The one that was brought.
+        found: KeyId,
+    },
     /// The store's key couldn't be made.
     #[error("the store's key couldn't be made: {0}")]
     Key(KeyError),
@@ -71,11 +81,7 @@ impl DynamoStore {
         }
         let id = StoreId::random();
         let (_, wrapped) = sealer.new_key(&KeyScope::store(id), 1).await.map_err(OpenError::Key)?;
-        let fields = Fields::default()
-            .with_number("format", FORMAT)
-            .with_bytes("store_id", &id.0)
-            .with_bytes("store_key", &wrapped.encode());
-        let meta = Action::Put(Item { place: Place::meta(), fields }, Expect::Nothing);
+        let meta = Action::Put(meta(id, &wrapped), Expect::Nothing);
         let written = table.write_together(&[meta], &id.to_string()).await;
         match written {
             Ok(()) => Ok(id),
@@ -102,6 +108,43 @@ impl DynamoStore {
         let key = Arc::new(StoreKey::new(id, wrapped, opener, clock));
         Ok((Self { table, key: key.clone() }, key))
     }
+}
+
+impl DynamoStore {
+    /// Stores the store's key as another root wrapped it. It stays the same key.
+    ///
+    /// # Errors
+    /// If it is another key, or there is no store.
+    pub async fn replace_store_key(
+        client: Client,
+        table: impl Into<String>,
+        wrapped: &WrappedKey,
+    ) -> Result<(), OpenError> {
+        let table = Table { client, name: table.into() };
+        let Some((id, stored)) = read(&table).await? else {
+            return Err(OpenError::NotInitialised(table.name));
+        };
+        if stored.id != wrapped.id {
+            return Err(OpenError::OtherKey { table: table.name, expected: stored.id, found: wrapped.id });
+        }
+        let meta = Action::Put(meta(id, wrapped), Expect::Number("format", FORMAT));
+        match table.write_together(&[meta], &token()).await {
+            Ok(()) => Ok(()),
+            Err(Undone::Met | Undone::TooLarge | Undone::Unknown(_)) => {
+                let problem = "whether the store's key was replaced isn't known, try again";
+                Err(OpenError::Unavailable(problem.to_owned()))
+            }
+            Err(Undone::Failed(error)) => Err(error.into()),
+        }
+    }
+}
+
+fn meta(id: StoreId, wrapped: &WrappedKey) -> Item {
+    let fields = Fields::default()
+        .with_number("format", FORMAT)
+        .with_bytes("store_id", &id.0)
+        .with_bytes("store_key", &wrapped.encode());
+    Item { place: Place::meta(), fields }
 }
 
 /// Makes an empty table that is paid for by use, and waits until it is there. The template makes a

@@ -16,7 +16,7 @@ use aws_sdk_dynamodb::types::{
     TransactWriteItem,
 };
 use tokio::time::Instant;
-use undertone_core::StoreError;
+use undertone_core::{StoreError, random_bytes};
 
 use super::head::edited;
 use super::item::{Edited, Item};
@@ -341,4 +341,9 @@ fn sorted(operation: &str, reasons: &[CancellationReason]) -> Undone {
             Undone::Failed(StoreError::Unavailable(format!("{operation}: cancelled for another reason")))
         }
     }
+}
+
+/// Names one transaction.
+pub(super) fn token() -> String {
+    random_bytes::<16>().iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -9,14 +9,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures_util::future::try_join_all;
-use undertone_core::{Batch, Environment, Scope, Standing, StoreError, VersionChange, random_bytes};
+use undertone_core::{Batch, Environment, Scope, Standing, StoreError, VersionChange};
 
 use super::DynamoStore;
 use super::head::{Head, WriteId, edited, list_item};
 use super::place::Place;
 use super::plan::{OlderVersions, Plan, leaves_older};
 use super::read::{Doubt, RowKey, Snapshot};
-use super::table::{Action, Expect, LARGEST_TRANSACTION, Patience, Undone};
+use super::table::{Action, Expect, LARGEST_TRANSACTION, Patience, Undone, token};
 use crate::store_key::Derived;
 
 /// The largest transaction: 4 MB, with room for how it is counted.
@@ -242,8 +242,4 @@ fn is_new(batch: &Batch, key: &RowKey, snapshot: &Snapshot) -> bool {
     let mut changes = batch.changes.iter().filter(|change| (&change.scope, &change.name) == (&key.0, &key.1));
     stored.is_none_or(|row| row.head.standing == Standing::Destroyed)
         && changes.any(|change| change.expected == stored.map(|row| row.revision))
-}
-
-fn token() -> String {
-    random_bytes::<16>().iter().map(|byte| format!("{byte:02x}")).collect()
 }
