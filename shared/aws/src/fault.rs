@@ -93,11 +93,10 @@ where
         _ => return Fault::Denied(format!("{operation} couldn't be sent: check region and endpoint")),
     };
     let status = service.raw().status().as_u16();
+    if let Some(fault) = service.err().code().and_then(|code| known(operation, code)) {
+        return fault;
+    }
     match service.err().code() {
-        Some(code) if REFUSED.contains(&code) || OUTDATED.contains(&code) => {
-            Fault::Denied(format!("{operation}: {code}"))
-        }
-        Some(code) if AWAY.contains(&code) => Fault::Unavailable(format!("{operation}: {code}")),
         Some(code) if status < 500 && is_code(code) => Fault::Code(code.to_owned()),
         None | Some(_) => match status {
             401 | 403 => Fault::Denied(format!("{operation}: status {status}")),
@@ -105,6 +104,23 @@ where
             _ => Fault::Garbled(format!("{operation} was answered with something that is no answer")),
         },
     }
+}
+
+/// Sorts a code from the body of an answer: a call for several things at once has one for each that it
+/// didn't get.
+pub(crate) fn fault_of_part(operation: &'static str, code: &str) -> Fault {
+    match known(operation, code) {
+        Some(fault) => fault,
+        None if is_code(code) => Fault::Code(code.to_owned()),
+        None => Fault::Garbled(format!("{operation} was answered with something that is no answer")),
+    }
+}
+
+fn known(operation: &'static str, code: &str) -> Option<Fault> {
+    if REFUSED.contains(&code) || OUTDATED.contains(&code) {
+        return Some(Fault::Denied(format!("{operation}: {code}")));
+    }
+    AWAY.contains(&code).then(|| Fault::Unavailable(format!("{operation}: {code}")))
 }
 
 /// Whether the refusal may be due to a clock or to credentials that have changed since.
