@@ -12,6 +12,7 @@ mod external;
 mod fault;
 mod idempotency;
 mod kms;
+mod secrets_manager;
 mod store_key;
 
 pub use audit::{DynamoAudit, LogAudit, Segment, TailRow, WriterId, WriterIdError, verify_lines};
@@ -20,4 +21,5 @@ pub use dynamo::{DynamoStore, OpenError, create_table};
 pub use external::SecretsManagerSource;
 pub use idempotency::{ANSWER_TOO_LONG, DynamoIdempotency};
 pub use kms::{KmsCounts, KmsKey, KmsKeyError, KmsOpener, KmsRewrapper, KmsSealer, KmsStats};
+pub use secrets_manager::{SecretsManagerStore, SecretsOpenError, SecretsPrefix, SecretsPrefixError};
 pub use store_key::StoreKey;
