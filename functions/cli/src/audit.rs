@@ -8,8 +8,9 @@ use undertone_core::SecretName;
 use undertone_core::audit::{AuditLog, AuditRow, Verified};
 
 use crate::args::{OutcomeArg, TailArgs};
+use crate::aws::Aws;
 use crate::exit::Failure;
-use crate::home::Opened;
+use crate::opened::{Opened, Place};
 use crate::progress;
 use crate::screen::{Form, Screen, write_out};
 use crate::table::{Cell, Table};
@@ -17,14 +18,17 @@ use crate::wire;
 
 /// So many rows are read at a time.
 const CHUNK: u64 = 1_000;
+const HEADINGS: [&str; 9] = ["ROW", "TIME", "WHO", "ACTION", "SCOPE", "NAME", "VERSION", "TO", "OUTCOME"];
 const PAUSE: Duration = Duration::from_millis(300);
 
 pub(crate) async fn tail(screen: &Screen, opened: &Opened, args: TailArgs) -> Result<(), Failure> {
     let wanted = |row: &Value| is_wanted(row, args.name.as_ref(), args.outcome);
+    if let Place::Aws(aws) = &opened.place {
+        return tail_chains(screen, aws, args.lines, args.follow, wanted).await;
+    }
     let last = opened.audit.last().await?;
     let rows = last_rows(&*opened.audit, last, args.lines, wanted).await?;
-    let mut table =
-        Table::new(&["ROW", "TIME", "WHO", "ACTION", "SCOPE", "NAME", "VERSION", "TO", "OUTCOME"]);
+    let mut table = Table::new(&HEADINGS);
     print(screen, &mut table, &rows, true)?;
     match args.follow {
         true => follow(screen, &*opened.audit, last, &mut table, wanted).await,
@@ -52,7 +56,61 @@ async fn follow(
     }
 }
 
+/// On AWS every process writes a chain of its own: the newest rows of all of them.
+async fn tail_chains(
+    screen: &Screen,
+    aws: &Aws,
+    lines: usize,
+    follow: bool,
+    wanted: impl Fn(&Value) -> bool,
+) -> Result<(), Failure> {
+    if follow {
+        let why = "--follow needs a home: on AWS ask again, or follow the function's log";
+        return Err(Failure::Usage(why.to_owned()));
+    }
+    // Rows that aren't wanted are filtered out afterwards, so more are read.
+    let rows = aws.tail(lines.saturating_mul(10).clamp(1_000, 100_000)).await?;
+    let mut rows: Vec<Value> = rows.iter().map(wire::audit_row).filter(&wanted).collect();
+    rows.drain(..rows.len().saturating_sub(lines));
+    print(screen, &mut Table::new(&HEADINGS), &rows, true)
+}
+
+/// Every chain of an installation on AWS.
+async fn verify_chains(screen: &Screen, aws: &Aws) -> Result<(), Failure> {
+    let spinner = progress::spinner(screen, "checking chains");
+    let chains = aws.verify().await;
+    spinner.finish_and_clear();
+    let chains = chains?;
+    let broken = chains.iter().filter(|(_, verified)| matches!(verified, Verified::Broken { .. })).count();
+    screen.answer(|| chains_text(&chains), || wire::chains(&chains))?;
+    match broken {
+        0 => Ok(()),
+        broken => Err(Failure::ChainsBroken { broken, all: chains.len() }),
+    }
+}
+
+fn chains_text(chains: &[(String, Verified)]) -> String {
+    let mut rows = 0;
+    let mut out = String::new();
+    for (writer, verified) in chains {
+        match verified {
+            Verified::Intact { rows: intact } => rows += intact,
+            Verified::Broken { sequence, problem } => {
+                out += &format!("row {sequence} of writer {writer} isn't as it was written: {problem}\n");
+            }
+        }
+    }
+    if out.is_empty() {
+        let chains = chains.len();
+        out = format!("All {rows} rows of {chains} writers of the audit log are as they were written.\n");
+    }
+    out
+}
+
 pub(crate) async fn verify(screen: &Screen, opened: &Opened) -> Result<(), Failure> {
+    if let Place::Aws(aws) = &opened.place {
+        return verify_chains(screen, aws).await;
+    }
     let rows = opened.audit.last().await?;
     let spinner = progress::spinner(screen, "checking rows");
     spinner.set_position(rows);

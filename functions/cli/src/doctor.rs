@@ -8,7 +8,7 @@ use undertone_core::{ChainRows, Mode, Names, Row, Scope, SecretName, Standing, S
 
 use crate::args::DoctorArgs;
 use crate::exit::Failure;
-use crate::home::{Health, Opened, Status};
+use crate::opened::{Health, Opened, Status};
 use crate::progress;
 use crate::records::{Checker, Problem};
 use crate::scopes::spaces;
@@ -70,7 +70,7 @@ impl Weakness {
 }
 
 pub(crate) async fn doctor(screen: &Screen, opened: &Opened, args: DoctorArgs) -> Result<(), Failure> {
-    let mut findings = Findings { checks: opened.health(), ..Findings::default() };
+    let mut findings = Findings { checks: opened.health().await, ..Findings::default() };
     let checker = Checker::new(opened.store.id(), opened.opener.clone());
     let spinner = progress::spinner(screen, "opening records");
     for scope in all_scopes(opened).await? {

@@ -3,8 +3,13 @@
 use std::io;
 use std::process::ExitCode;
 
+use undertone_aws::InstallationError;
+use undertone_core::maintenance::MaintenanceError;
+use undertone_core::transfer::TransferError;
 use undertone_core::vault::VaultError;
-use undertone_core::{AuditError, KeyError, NameError, SecretName, StoreError, ValueTooLarge};
+use undertone_core::{
+    AuditError, ExternalRefError, KeyError, NameError, SecretName, StoreError, ValueTooLarge,
+};
 use undertone_local::LocalError;
 
 use crate::import::FileError;
@@ -126,6 +131,20 @@ pub(crate) enum Failure {
     DemoLeak(&'static str),
     #[error("a check failed: see above")]
     Unhealthy,
+    #[error(transparent)]
+    Aws(#[from] InstallationError),
+    #[error(transparent)]
+    Transfer(#[from] TransferError),
+    #[error(transparent)]
+    Maintenance(#[from] MaintenanceError),
+    #[error(transparent)]
+    External(#[from] ExternalRefError),
+    #[error("that is no description of a listener: its program prints one with UNDERTONE_DESCRIBE=1")]
+    NoDescription,
+    #[error("what the listener declares isn't there {0} times: see above")]
+    Gaps(usize),
+    #[error("{broken} of {all} chains of the audit log aren't as they were written: see above")]
+    ChainsBroken { broken: usize, all: usize },
     #[error("can't start: {0}")]
     Start(io::ErrorKind),
     #[error("standard output can't be written: {0}")]
@@ -177,6 +196,13 @@ impl Failure {
             Failure::DemoUrl => (Exit::Usage, "usage"),
             Failure::DemoLeak(_) => (Exit::Damaged, "leak"),
             Failure::Unhealthy => (Exit::Failed, "unhealthy"),
+            Failure::Aws(error) => crate::aws::codes(error),
+            Failure::Transfer(error) => transfer_codes(error),
+            Failure::Maintenance(error) => maintenance_codes(error),
+            Failure::External(_) => (Exit::Refused, "bad_reference"),
+            Failure::NoDescription => (Exit::Refused, "no_description"),
+            Failure::Gaps(_) => (Exit::NotFound, "gaps"),
+            Failure::ChainsBroken { .. } => (Exit::Damaged, "audit_broken"),
             Failure::Start(_) => (Exit::Failed, "start"),
             Failure::Output(_) => (Exit::Failed, "output"),
             Failure::Closed => (Exit::Ok, "closed"),
@@ -208,9 +234,7 @@ impl Failure {
 fn vault_codes(error: &VaultError) -> (Exit, &'static str) {
     match error {
         VaultError::Store(error) => store_codes(error),
-        VaultError::Key(KeyError::Unavailable(_)) => (Exit::Unavailable, "keys_unavailable"),
-        VaultError::Key(KeyError::Denied(_)) => (Exit::Key, "key_denied"),
-        VaultError::Key(KeyError::BadAnswer(_)) => (Exit::Key, "wrong_key"),
+        VaultError::Key(error) => key_codes(error),
         VaultError::Audit(_) => (Exit::Unavailable, "audit_unavailable"),
         VaultError::Noncanonical(_) => (Exit::Refused, "noncanonical_name"),
         VaultError::Empty(_) => (Exit::Refused, "empty_value"),
@@ -223,9 +247,39 @@ fn vault_codes(error: &VaultError) -> (Exit, &'static str) {
     }
 }
 
+pub(crate) fn key_codes(error: &KeyError) -> (Exit, &'static str) {
+    match error {
+        KeyError::Unavailable(_) => (Exit::Unavailable, "keys_unavailable"),
+        KeyError::Denied(_) => (Exit::Key, "key_denied"),
+        KeyError::BadAnswer(_) => (Exit::Key, "wrong_key"),
+    }
+}
+
+fn transfer_codes(error: &TransferError) -> (Exit, &'static str) {
+    match error {
+        TransferError::From(error) | TransferError::To(error) => store_codes(error),
+        TransferError::SameStore => (Exit::Usage, "same_store"),
+        TransferError::Key(error) => key_codes(error),
+        TransferError::Audit(_) => (Exit::Unavailable, "audit_unavailable"),
+        TransferError::Unreadable { .. } => (Exit::Damaged, "damaged"),
+        TransferError::Differs { .. } => (Exit::Conflict, "conflict"),
+    }
+}
+
+fn maintenance_codes(error: &MaintenanceError) -> (Exit, &'static str) {
+    match error {
+        MaintenanceError::Store(error) => store_codes(error),
+        MaintenanceError::Key(error) => key_codes(error),
+        MaintenanceError::Audit(_) => (Exit::Unavailable, "audit_unavailable"),
+        MaintenanceError::Unreadable { .. } => (Exit::Damaged, "damaged"),
+    }
+}
+
 fn store_codes(error: &StoreError) -> (Exit, &'static str) {
     match error {
         StoreError::Unavailable(_) => (Exit::Unavailable, "store_unavailable"),
+        StoreError::Denied(_) => (Exit::Refused, "store_denied"),
+        StoreError::Full { .. } => (Exit::Refused, "store_full"),
         StoreError::Damaged(_) => (Exit::Damaged, "store_damaged"),
         StoreError::Conflict { .. } => (Exit::Conflict, "conflict"),
         StoreError::LookAlike { .. } => (Exit::Conflict, "look_alike"),

@@ -9,7 +9,7 @@ use undertone_core::resolve::Explanation;
 
 use crate::args::{ExportArgs, ExportFormat};
 use crate::exit::Failure;
-use crate::home::Opened;
+use crate::opened::Opened;
 use crate::screen::{Form, Screen, shown, write_out};
 use crate::secrets::origin::origin;
 use crate::secrets::show::effective_hosts;

@@ -6,68 +6,36 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use undertone_core::audit::{Actor, AuditLog};
-use undertone_core::vault::Vault;
-use undertone_core::{Clock, Opener, Sealer, Store, StoreError, SystemClock};
-use undertone_local::{Argon2Params, Check, Home, KeyProblem, Level, LocalError, NewKey};
+use undertone_core::{Sealer, StoreError};
+use undertone_local::{Argon2Params, Check, Home, KeyProblem, Level, LocalError, NewKey, Settings};
 use zeroize::Zeroizing;
 
 use crate::exit::{Exit, Failure};
 use crate::init::KeyPlace;
+use crate::opened::{Health, Opened, Parts, Place, Status};
 use crate::prompt;
 use crate::screen::Screen;
 
-/// An open home, as far as commands need it.
-pub(crate) struct Opened {
-    pub vault: Vault,
-    pub store: Arc<dyn Store>,
-    pub opener: Arc<dyn Opener>,
-    pub audit: Arc<dyn AuditLog>,
-    pub clock: Arc<dyn Clock>,
-    home: Home,
+/// What `undertone doctor` says about the files and the key.
+pub(crate) fn health(home: &Home) -> Vec<Health> {
+    let status = |level| match level {
+        Level::Ok => Status::Ok,
+        Level::Warn => Status::Warn,
+        Level::Fail => Status::Fail,
+    };
+    let checks = home.health().into_iter();
+    checks
+        .map(|Check { name, level, sentence }| Health {
+            name: name.to_string(),
+            status: status(level),
+            message: sentence,
+        })
+        .collect()
 }
 
-impl Opened {
-    pub(crate) fn health(&self) -> Vec<Health> {
-        let status = |level| match level {
-            Level::Ok => Status::Ok,
-            Level::Warn => Status::Warn,
-            Level::Fail => Status::Fail,
-        };
-        let checks = self.home.health().into_iter();
-        checks
-            .map(|Check { name, level, sentence }| Health {
-                name: name.to_string(),
-                status: status(level),
-                message: sentence,
-            })
-            .collect()
-    }
-}
-
-/// One thing about the home that was looked at.
-pub(crate) struct Health {
-    pub name: String,
-    pub status: Status,
-    pub message: String,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Status {
-    Ok,
-    Warn,
-    Fail,
-}
-
-impl Status {
-    /// The word in tables and JSON.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Status::Ok => "ok",
-            Status::Warn => "warn",
-            Status::Fail => "fail",
-        }
-    }
+/// What the home's `undertone.toml` says.
+pub(crate) fn settings(directory: &Path) -> Result<Settings, LocalError> {
+    undertone_local::read_settings(directory)
 }
 
 /// The home's folder: what was asked for, else by the environment.
@@ -97,12 +65,9 @@ pub(crate) fn open(directory: &Path, screen: &Screen) -> Result<Opened, Failure>
         screen.warn(warning);
     }
     let (store, keys, audit) = (home.store(), home.keys(), home.audit());
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let sealer: Arc<dyn Sealer> = keys.clone();
-    let opener: Arc<dyn Opener> = keys;
-    let actor = Actor::Operator(operator().into());
-    let vault = Vault::new(store.clone(), sealer, opener.clone(), audit.clone(), clock.clone(), actor);
-    Ok(Opened { vault, store, opener, audit, clock, home })
+    let place = Place::Home(Box::new(home));
+    Ok(Opened::new(Parts { store, sealer, opener: keys, audit, place }))
 }
 
 /// Makes a home and its root key.
@@ -134,11 +99,6 @@ fn asking(
     done.map_err(|error| problem.unwrap_or(Failure::Local(error)))
 }
 
-/// The user of the operating system, for the audit log.
-pub(crate) fn operator() -> String {
-    whoami::username().unwrap_or_else(|_| format!("uid {}", rustix::process::getuid().as_raw()))
-}
-
 fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }
@@ -154,6 +114,7 @@ pub(crate) fn codes(error: &LocalError) -> (Exit, &'static str) {
     match error {
         LocalError::HomeExists { .. } => (Exit::Conflict, "home_exists"),
         LocalError::NoHome { .. } => (Exit::NotFound, "no_home"),
+        LocalError::NotEmbedded { .. } => (Exit::Usage, "not_embedded"),
         LocalError::NoDatabase { .. } => (Exit::Damaged, "no_database"),
         LocalError::File { .. } => (Exit::Unavailable, "home_unusable"),
         LocalError::Settings { .. } => (Exit::Failed, "bad_settings"),

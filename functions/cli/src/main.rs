@@ -5,7 +5,9 @@
 
 mod args;
 mod audit;
+mod aws;
 mod demo;
+mod deploy;
 mod doctor;
 mod event;
 mod exit;
@@ -15,6 +17,7 @@ mod home;
 mod import;
 mod init;
 mod input;
+mod opened;
 mod progress;
 mod prompt;
 mod records;
@@ -22,6 +25,7 @@ mod run;
 mod scopes;
 mod screen;
 mod secrets;
+mod store;
 mod table;
 mod usage;
 mod wire;
@@ -30,9 +34,12 @@ use std::process::ExitCode;
 
 use clap::CommandFactory;
 
-use args::{AuditCommand, Cli, Command, EnvCommand, EventCommand, SecretsCommand, SpaceCommand};
+use args::{
+    AuditCommand, Cli, Command, DeployCommand, EnvCommand, EventCommand, SecretsCommand, SpaceCommand,
+    StoreCommand,
+};
 use exit::{Exit, Failure};
-use home::Opened;
+use opened::Opened;
 use screen::Screen;
 
 /// Wipes every block of memory when it is freed: parsers and buffers that are not ours included.
@@ -61,29 +68,33 @@ fn run(cli: Cli, screen: &Screen) -> Result<(), Failure> {
 
 async fn dispatch(cli: Cli, screen: &Screen) -> Result<(), Failure> {
     let directory = || home::directory(cli.global.home.clone());
-    let open = || home::open(&directory()?, screen);
+    let open = async || opened::open(&cli.global, screen).await;
     match cli.command {
-        Command::Init(args) => init::init(screen, &directory()?, args),
+        Command::Init(args) => init::init(screen, &cli.global, args).await,
         Command::Env(EnvCommand::Create { id, development }) => {
-            scopes::create_environment(screen, &open()?, id, development).await
+            scopes::create_environment(screen, &open().await?, id, development).await
         }
-        Command::Env(EnvCommand::List) => scopes::list_environments(screen, &open()?).await,
+        Command::Env(EnvCommand::List) => scopes::list_environments(screen, &open().await?).await,
         Command::Space(SpaceCommand::Create { id, environment }) => {
-            scopes::create_space(screen, &open()?, environment.env, id).await
+            scopes::create_space(screen, &open().await?, environment.env, id).await
         }
         Command::Space(SpaceCommand::List { environment }) => {
-            scopes::list_spaces(screen, &open()?, environment.env).await
+            scopes::list_spaces(screen, &open().await?, environment.env).await
         }
         Command::Secrets(command) => secrets(screen, open, command).await,
-        Command::Audit(AuditCommand::Tail(args)) => audit::tail(screen, &open()?, args).await,
-        Command::Audit(AuditCommand::Verify) => audit::verify(screen, &open()?).await,
+        Command::Audit(AuditCommand::Tail(args)) => audit::tail(screen, &open().await?, args).await,
+        Command::Audit(AuditCommand::Verify) => audit::verify(screen, &open().await?).await,
+        Command::Store(StoreCommand::Copy(args)) => store::copy(screen, args).await,
+        Command::Store(StoreCommand::Compact(args)) => store::compact(screen, &open().await?, args).await,
+        Command::Store(StoreCommand::Rewrap(args)) => store::rewrap(screen, &open().await?, args).await,
+        Command::Deploy(DeployCommand::Check(args)) => deploy::check(screen, open, args).await,
         Command::Event(EventCommand::Send(args)) => event::send(screen, &directory()?, args).await,
         Command::Run(args) => {
-            drop(open()?);
-            run::run(&directory()?, args)
+            drop(open().await?);
+            run::run(&directory()?, &cli.global.place, args)
         }
         Command::Demo(args) => demo::demo(screen, args).await,
-        Command::Doctor(args) => doctor::doctor(screen, &open()?, args).await,
+        Command::Doctor(args) => doctor::doctor(screen, &open().await?, args).await,
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "undertone", &mut script);
@@ -94,26 +105,26 @@ async fn dispatch(cli: Cli, screen: &Screen) -> Result<(), Failure> {
 
 async fn secrets(
     screen: &Screen,
-    open: impl Fn() -> Result<Opened, Failure>,
+    open: impl AsyncFn() -> Result<Opened, Failure>,
     command: SecretsCommand,
 ) -> Result<(), Failure> {
     use secrets::{set, show, verbs};
     match command {
         SecretsCommand::Set(args) => set::set(screen, open, args).await,
-        SecretsCommand::Unset(args) => verbs::unset(screen, &open()?, args).await,
-        SecretsCommand::Block(args) => verbs::block(screen, &open()?, args).await,
-        SecretsCommand::Lock(args) => verbs::lock(screen, &open()?, args).await,
-        SecretsCommand::Unlock(args) => verbs::unlock(screen, &open()?, args).await,
-        SecretsCommand::Disable(args) => verbs::disable(screen, &open()?, args).await,
-        SecretsCommand::Enable(args) => verbs::enable(screen, &open()?, args).await,
-        SecretsCommand::Delete(args) => verbs::delete(screen, &open()?, args).await,
-        SecretsCommand::Destroy(args) => verbs::destroy(screen, &open()?, args).await,
-        SecretsCommand::Restore(args) => verbs::restore(screen, &open()?, args).await,
-        SecretsCommand::Revoke(args) => verbs::revoke(screen, &open()?, args).await,
-        SecretsCommand::List(args) => show::list(screen, &open()?, args).await,
-        SecretsCommand::Explain(args) => show::explain(screen, &open()?, args).await,
-        SecretsCommand::History(args) => show::history(screen, &open()?, args).await,
+        SecretsCommand::Unset(args) => verbs::unset(screen, &open().await?, args).await,
+        SecretsCommand::Block(args) => verbs::block(screen, &open().await?, args).await,
+        SecretsCommand::Lock(args) => verbs::lock(screen, &open().await?, args).await,
+        SecretsCommand::Unlock(args) => verbs::unlock(screen, &open().await?, args).await,
+        SecretsCommand::Disable(args) => verbs::disable(screen, &open().await?, args).await,
+        SecretsCommand::Enable(args) => verbs::enable(screen, &open().await?, args).await,
+        SecretsCommand::Delete(args) => verbs::delete(screen, &open().await?, args).await,
+        SecretsCommand::Destroy(args) => verbs::destroy(screen, &open().await?, args).await,
+        SecretsCommand::Restore(args) => verbs::restore(screen, &open().await?, args).await,
+        SecretsCommand::Revoke(args) => verbs::revoke(screen, &open().await?, args).await,
+        SecretsCommand::List(args) => show::list(screen, &open().await?, args).await,
+        SecretsCommand::Explain(args) => show::explain(screen, &open().await?, args).await,
+        SecretsCommand::History(args) => show::history(screen, &open().await?, args).await,
         SecretsCommand::Import(args) => import::import(screen, open, args).await,
-        SecretsCommand::Export(args) => export::export(screen, &open()?, args).await,
+        SecretsCommand::Export(args) => export::export(screen, &open().await?, args).await,
     }
 }

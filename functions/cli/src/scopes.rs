@@ -3,7 +3,7 @@
 use undertone_core::{EnvironmentId, Mode, Scope, Space, SpaceId};
 
 use crate::exit::Failure;
-use crate::home::Opened;
+use crate::opened::Opened;
 use crate::screen::Screen;
 use crate::table::Table;
 use crate::wire;

@@ -4,12 +4,15 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
-use undertone_core::audit::AuditRow;
+use undertone_core::audit::{AuditRow, Verified};
 use undertone_core::resolve::Explanation;
+use undertone_core::transfer::Progress;
 use undertone_core::vault::{PlanOutcome, PlanRow};
 use undertone_core::wire::{explanation, rules, scope};
 use undertone_core::{Body, Environment, History, Mode, Scope, SecretName, Space, Standing, is_hidden};
+use undertone_local::{AwsKind, AwsSettings};
 
+use crate::deploy::{Declared, Gap};
 use crate::doctor::Findings;
 use crate::exit::Failure;
 use crate::init::KeyPlace;
@@ -198,6 +201,57 @@ pub(crate) fn verified(rows: u64) -> Value {
 
 pub(crate) fn broken(sequence: u64, problem: &str) -> Value {
     json!({ "intact": false, "first_bad_row": sequence, "problem": problem })
+}
+
+pub(crate) fn initialised_on_aws(home: &std::path::Path, settings: &AwsSettings, next: &[String]) -> Value {
+    let (store, place) = match settings.kind {
+        AwsKind::DynamoDb => ("dynamodb", &settings.table),
+        AwsKind::SecretsManager => ("secrets-manager", &settings.prefix),
+    };
+    json!({
+        "home": home.display().to_string(),
+        "store": store,
+        "place": place,
+        "kms_key": settings.kms_key,
+        "next": next,
+    })
+}
+
+pub(crate) fn copied(Progress { scopes, rows, versions, already }: Progress) -> Value {
+    json!({ "scopes": scopes, "rows": rows, "versions": versions, "already": already })
+}
+
+pub(crate) fn compacted(resealed: u64, retired: u64, keys: u64, scopes: u64) -> Value {
+    json!({ "scopes": scopes, "resealed": resealed, "retired": retired, "keys": keys })
+}
+
+pub(crate) fn rewrapped(keys: u64) -> Value {
+    json!({ "keys": keys })
+}
+
+/// What a listener declares and a scope doesn't have.
+pub(crate) fn gaps(declared: &Declared, scopes: usize, gaps: &[Gap]) -> Value {
+    let gaps = gaps
+        .iter()
+        .map(|gap| json!({ "scope": scope(&gap.scope), "name": gap.name.as_str(), "problem": gap.problem }));
+    let names = declared.secrets.iter().map(|(name, _)| name.as_str());
+    json!({
+        "agent": declared.agent,
+        "secrets": names.collect::<Value>(),
+        "scopes": scopes,
+        "gaps": gaps.collect::<Value>(),
+    })
+}
+
+/// Every writer's chain of audit, checked.
+pub(crate) fn chains(chains: &[(String, Verified)]) -> Value {
+    let chains = chains.iter().map(|(writer, verified)| match verified {
+        Verified::Intact { rows } => json!({ "writer": writer, "intact": true, "rows": rows }),
+        Verified::Broken { sequence, problem } => {
+            json!({ "writer": writer, "intact": false, "first_bad_row": sequence, "problem": problem })
+        }
+    });
+    json!({ "chains": chains.collect::<Value>() })
 }
 
 pub(crate) fn findings(findings: &Findings) -> Value {

@@ -9,7 +9,7 @@ use undertone_core::audit::ChainKey;
 use undertone_core::keys::{WrappedKey, use_key};
 use undertone_core::resolve::{KeyCache, OpenKey};
 use undertone_core::seals::Seals;
-use undertone_core::{Clock, KeyError, KeyScope, Opener, StoreId};
+use undertone_core::{Clock, KeyError, KeyScope, Opener, Rewrapper, StoreId};
 
 /// The store's id with its key, wrapped.
 pub struct StoreKey {
@@ -42,6 +42,11 @@ impl StoreKey {
     pub fn forget(&self) {
         self.keys.forget_all();
         *self.derived.lock().expect("no holder of this lock panics") = None;
+    }
+
+    /// The key as it would be stored under another root.
+    pub(crate) async fn rewrapped(&self, root: &dyn Rewrapper) -> Result<WrappedKey, KeyError> {
+        root.rewrap(&KeyScope::store(self.id), &self.wrapped).await
     }
 
     /// The keys that hang under it, unwrapped now or a short while ago.

@@ -62,7 +62,7 @@ async fn end<T>(function: &Function, running: tokio::task::JoinHandle<T>) -> Res
 }
 
 /// lambda_runtime panics where one of these is missing.
-fn check_environment() -> Result<(), LambdaError> {
+pub(crate) fn check_environment() -> Result<(), LambdaError> {
     let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
     for name in ["AWS_LAMBDA_RUNTIME_API", "AWS_LAMBDA_FUNCTION_NAME", "AWS_LAMBDA_FUNCTION_VERSION"] {
         set(name).ok_or(LambdaError::NotOnLambda(name))?;

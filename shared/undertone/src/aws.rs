@@ -14,7 +14,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use undertone_aws::{AuditTo, Connection, Installation, InstallationSettings, KmsKey, RowsIn};
+use undertone_aws::{
+    AuditTo, Connection, Installation, InstallationSettings, KmsKey, RowsIn, SecretsPrefix,
+    SecretsPrefixError,
+};
 use undertone_core::resolve::Freshness;
 use undertone_core::{Clock, Scope, SystemClock};
 use undertone_runtime::Ports;
@@ -25,15 +28,22 @@ use crate::error::RunError;
 pub const UNASKED: Duration = Duration::from_secs(5);
 
 /// What a runtime over AWS is made of.
-pub(crate) struct OverAws {
-    pub(crate) ports: Ports,
-    pub(crate) granted: Vec<Scope>,
-    pub(crate) freshness: Freshness,
-    pub(crate) installation: Installation,
+pub struct OverAws {
+    /// The ports.
+    pub ports: Ports,
+    /// Scopes beyond the event's own.
+    pub granted: Vec<Scope>,
+    /// How long answers are shared.
+    pub freshness: Freshness,
+    /// The adapters themselves.
+    pub installation: Installation,
 }
 
 /// Opens the store that the variables name. Nothing is unwrapped yet.
-pub(crate) async fn over_aws() -> Result<OverAws, RunError> {
+///
+/// # Errors
+/// If a variable is wrong, or the store can't be opened.
+pub async fn over_aws() -> Result<OverAws, RunError> {
     let settings = settings(&variable)?;
     let granted = granted(&variable("UNDERTONE_GRANTED_SCOPES").unwrap_or_default())?;
     open(settings, None, None, granted).await
@@ -55,15 +65,26 @@ pub(crate) async fn if_asked_for(
     let undertone_local::StoreSettings::Aws(aws) = settings.store else { return Ok(None) };
     let agent = settings.agents.iter().find(|(agent, _)| agent.as_str() == listener.slug());
     let granted = agent.map(|(_, scopes)| scopes.clone()).unwrap_or_default();
+    let refused = |variable, problem: String| RunError::Variable { variable, problem };
     let rows = match aws.kind {
         undertone_local::AwsKind::DynamoDb => RowsIn::DynamoDb { table: aws.table },
-        undertone_local::AwsKind::SecretsManager => RowsIn::SecretsManager { prefix: aws.prefix },
+        undertone_local::AwsKind::SecretsManager => {
+            RowsIn::SecretsManager { prefix: parsed("prefix in undertone.toml", &aws.prefix)? }
+        }
     };
-    let refused = |problem: String| RunError::Variable { variable: "kms_key in undertone.toml", problem };
-    let kms_key = KmsKey::new(&aws.kms_key).map_err(|error| refused(error.to_string()))?;
+    let kms_key = KmsKey::new(&aws.kms_key);
+    let kms_key = kms_key.map_err(|error| refused("kms_key in undertone.toml", error.to_string()))?;
     let audit = AuditTo::DynamoDb { table: aws.audit_table };
     let settings = InstallationSettings { rows, kms_key, audit, idempotency_table: None };
     open(settings, aws.region.as_deref(), aws.profile.as_deref(), granted).await.map(Some)
+}
+
+/// Opens the store that the variables name, without a listener over it.
+///
+/// # Errors
+/// If a variable is wrong, or the store can't be opened.
+pub async fn installation() -> Result<Installation, RunError> {
+    Ok(over_aws().await?.installation)
 }
 
 async fn open(
@@ -97,7 +118,10 @@ fn settings(variable: &dyn Fn(&str) -> Option<String>) -> Result<InstallationSet
     };
     let rows = match needed("UNDERTONE_STORE")?.as_str() {
         "dynamodb" => RowsIn::DynamoDb { table: needed("UNDERTONE_TABLE")? },
-        "secrets-manager" => RowsIn::SecretsManager { prefix: needed("UNDERTONE_PREFIX")? },
+        "secrets-manager" => {
+            let prefix = needed("UNDERTONE_PREFIX")?;
+            RowsIn::SecretsManager { prefix: parsed("UNDERTONE_PREFIX", &prefix)? }
+        }
         _ => {
             let problem = "it is embedded, dynamodb or secrets-manager".to_owned();
             return Err(refused("UNDERTONE_STORE", problem));
@@ -112,6 +136,12 @@ fn settings(variable: &dyn Fn(&str) -> Option<String>) -> Result<InstallationSet
     let kms_key = kms_key.map_err(|error| refused("UNDERTONE_KMS_KEY", error.to_string()))?;
     let idempotency_table = variable("UNDERTONE_IDEMPOTENCY_TABLE");
     Ok(InstallationSettings { rows, kms_key, audit, idempotency_table })
+}
+
+fn parsed(variable: &'static str, prefix: &str) -> Result<SecretsPrefix, RunError> {
+    prefix
+        .parse()
+        .map_err(|error: SecretsPrefixError| RunError::Variable { variable, problem: error.to_string() })
 }
 
 fn granted(text: &str) -> Result<Vec<Scope>, RunError> {

@@ -25,7 +25,7 @@
 //! that uses it, sent only to hosts that its rules allow, and wiped.
 
 #[cfg(feature = "aws")]
-mod aws;
+pub mod aws;
 mod error;
 mod harden;
 #[cfg(feature = "local")]

@@ -53,7 +53,7 @@ async fn over_aws(listener: Listener, options: Options) -> Result<(Runtime, Opti
     let (stats, forgetting) = (installation.kms_stats.clone(), installation.clone());
     let counts = move || {
         let counts = stats.counts();
-        vec![("KmsCalls", counts.calls), ("KmsErrors", counts.failures + counts.refusals)]
+        vec![("KmsCalls", counts.calls), ("KmsErrors", counts.unavailable + counts.denied + counts.wrong)]
     };
     let options = Options {
         idempotency: installation.idempotency.clone(),

@@ -1,7 +1,9 @@
 //! The command line as types: after parsing there are no raw strings, only ids, names and rules.
 
+mod place;
 mod rules;
 mod secrets;
+mod store;
 
 use std::convert::Infallible;
 use std::ffi::OsString;
@@ -12,11 +14,13 @@ use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use undertone_core::{AgentId, EnvironmentId, IdError, Scope, SecretName, SpaceId};
 
+pub(crate) use place::{PlaceArgs, StoreArg};
 pub(crate) use rules::{Expiry, RuleArgs};
 pub(crate) use secrets::{
     BlockArgs, ConfirmedArgs, ExportArgs, ExportFormat, ImportArgs, ImportFormat, ListArgs, NamedArgs,
     SecretsCommand, SetArgs, VersionArgs,
 };
+pub(crate) use store::{CheckArgs, CompactArgs, CopyArgs, DeployCommand, RewrapArgs, StoreCommand};
 
 /// Secrets for event listeners: set them, see who wins, and prove what happened to them.
 #[derive(Parser)]
@@ -49,6 +53,8 @@ pub(crate) struct Global {
     /// Print no notes and no sentence of success
     #[arg(short, long, global = true, help_heading = "Global options")]
     pub quiet: bool,
+    #[command(flatten)]
+    pub place: PlaceArgs,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -75,6 +81,12 @@ pub(crate) enum Command {
     /// Who did what, in a chain that shows every edit
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Copy a store, keep its keys few, change its KMS key
+    #[command(subcommand)]
+    Store(StoreCommand),
+    /// Before a deployment: does every Space have what a listener needs?
+    #[command(subcommand)]
+    Deploy(DeployCommand),
     /// Bring an event to the listeners that run
     #[command(subcommand)]
     Event(EventCommand),
@@ -104,6 +116,9 @@ pub(crate) struct InitArgs {
     /// Take the root key from this systemd credential
     #[arg(long, value_name = "NAME", group = "key")]
     pub credential: Option<String>,
+    /// With an AWS store: make its DynamoDB tables too, which the template of `infra/` makes otherwise
+    #[arg(long, conflicts_with = "key")]
+    pub create_tables: bool,
 }
 
 #[derive(Subcommand)]

@@ -119,6 +119,12 @@ pub(crate) struct SetArgs {
     /// Keep the final newline of standard input
     #[arg(long)]
     pub raw: bool,
+    /// Refer to a secret of AWS Secrets Manager, by ARN or name, instead of setting a value
+    #[arg(long, value_name = "ID", conflicts_with_all = ["raw", "allow_empty"])]
+    pub external: Option<String>,
+    /// With --external: the field of its JSON object that is meant
+    #[arg(long, value_name = "KEY", requires = "external")]
+    pub json_key: Option<String>,
 }
 
 #[derive(Args)]

@@ -14,14 +14,14 @@ mod world;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 
-use undertone_core::audit::Actor;
 use undertone_core::{HostRule, Mode, SecretValue};
 
 use crate::args::DemoArgs;
 use crate::exit::Failure;
 use crate::input::{FinalNewline, piped};
+use crate::opened::operator;
+use crate::prompt;
 use crate::screen::Screen;
-use crate::{home, prompt};
 
 /// Tells the story and shows it.
 pub(crate) async fn demo(screen: &Screen, args: DemoArgs) -> Result<(), Failure> {
@@ -29,7 +29,7 @@ pub(crate) async fn demo(screen: &Screen, args: DemoArgs) -> Result<(), Failure>
         None => Target::StandIn,
         Some(url) => real(&url, &args.channel.unwrap_or_default())?,
     };
-    let actor = Actor::Operator(home::operator().into());
+    let actor = operator();
     let story = story::tell(args.folder, target, actor, |step| screen.note(step)).await?;
     screen.answer(|| print::text(&story), || print::json(&story))
 }

@@ -20,7 +20,7 @@ use self::file::Shape;
 use self::plan::{Choices, Part, is_write};
 use crate::args::ImportArgs;
 use crate::exit::Failure;
-use crate::home::Opened;
+use crate::opened::Opened;
 use crate::screen::{Form, Screen, write_out};
 use crate::table::{Cell, Table};
 use crate::{progress, prompt, wire};
@@ -30,7 +30,7 @@ const WARNINGS: usize = 20;
 
 pub(crate) async fn import(
     screen: &Screen,
-    open: impl Fn() -> Result<Opened, Failure>,
+    open: impl AsyncFn() -> Result<Opened, Failure>,
     args: ImportArgs,
 ) -> Result<(), Failure> {
     let scope = args.scope.scope();
@@ -41,7 +41,7 @@ pub(crate) async fn import(
     }
     let shape = if args.per_space { Shape::PerSpace } else { Shape::Names };
     let entries = file::read(&args.file, args.format, shape)?;
-    let opened = open()?;
+    let opened = open().await?;
     let choices = Choices {
         spelling: if args.allow_noncanonical { Spelling::Any } else { Spelling::Canonical },
         replace: if args.replace { Replace::Replace } else { Replace::Keep },

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::file::Entry;
 use crate::exit::Failure;
-use crate::home::Opened;
+use crate::opened::Opened;
 
 /// What an import may do.
 #[derive(Clone, Copy)]

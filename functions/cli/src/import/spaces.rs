@@ -8,7 +8,7 @@ use undertone_core::{EnvironmentId, Names, Scope, SecretName, SpaceId, Standing}
 use super::file::Entry;
 use super::plan::{Choices, Part, for_scope, judged};
 use crate::exit::Failure;
-use crate::home::Opened;
+use crate::opened::Opened;
 use crate::scopes::spaces;
 
 /// Plans the entries for the Spaces that they name, in the order of the file.

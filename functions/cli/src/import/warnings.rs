@@ -5,7 +5,7 @@ use undertone_core::{Mode, Names, Rules, Scope, SecretName, Standing};
 
 use super::plan::{Part, is_write};
 use crate::exit::Failure;
-use crate::home::Opened;
+use crate::opened::Opened;
 
 /// About the values and about their rules.
 pub(super) async fn warnings(opened: &Opened, parts: &[Part], rules: &Rules) -> Result<Vec<String>, Failure> {

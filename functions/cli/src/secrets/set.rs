@@ -3,14 +3,16 @@
 use std::io::IsTerminal;
 
 use undertone_core::resolve::{Explanation, LayerReport, Role, State, explain};
-use undertone_core::vault::{EmptyValue, Expected, SetRequest, Spelling};
-use undertone_core::{ChainRows, Mode, NameError, Names, Revision, Rules, Scope, SecretName, SecretValue};
+use undertone_core::vault::{EmptyValue, Expected, ExternalRequest, SetRequest, Spelling};
+use undertone_core::{
+    ChainRows, ExternalRef, Mode, NameError, Names, Revision, Rules, Scope, SecretName, SecretValue,
+};
 use zeroize::Zeroizing;
 
 use crate::args::SetArgs;
 use crate::exit::Failure;
-use crate::home::Opened;
 use crate::input::{FinalNewline, piped};
+use crate::opened::Opened;
 use crate::prompt;
 use crate::records::Checker;
 use crate::screen::Screen;
@@ -18,7 +20,7 @@ use crate::wire;
 
 pub(crate) async fn set(
     screen: &Screen,
-    open: impl Fn() -> Result<Opened, Failure>,
+    open: impl AsyncFn() -> Result<Opened, Failure>,
     args: SetArgs,
 ) -> Result<(), Failure> {
     if !args.extra.is_empty() || args.value.is_some() {
@@ -26,7 +28,7 @@ pub(crate) async fn set(
     }
     let spelling = if args.allow_noncanonical { Spelling::Any } else { Spelling::Canonical };
     let name = judge_name(&args.name.0, spelling)?;
-    let opened = open()?;
+    let opened = open().await?;
     let now = opened.clock.now();
     let expires_at = args.expires.map(|expiry| expiry.from(now).ok_or(Failure::ExpiryTooFar)).transpose()?;
     let scope = args.scope.scope();
@@ -36,24 +38,30 @@ pub(crate) async fn set(
         true => kept_rules(&opened, &rows, &scope, &name).await?,
         false => args.rules.rules(),
     };
-    let newline = if args.raw { FinalNewline::Kept } else { FinalNewline::Stripped };
-    let value = SecretValue::new(read_value(screen, &name, newline)?)?;
-    let lints: Vec<&str> = value.lints().into_iter().map(undertone_core::ValueLint::message).collect();
-    let request = SetRequest {
-        name: name.clone(),
-        value,
-        rules: rules.clone(),
-        expires_at,
-        spelling,
-        empty: if args.allow_empty { EmptyValue::Allowed } else { EmptyValue::Refused },
-        expected: match (args.if_absent, args.keep_rules) {
-            (true, _) => Expected::Absent,
-            // Rules that somebody narrowed while the value was typed must not be widened back.
-            (false, true) => own_revision(&rows, &scope, &name).map_or(Expected::Absent, Expected::At),
-            (false, false) => Expected::Any,
-        },
+    let expected = match (args.if_absent, args.keep_rules) {
+        (true, _) => Expected::Absent,
+        // Rules that somebody narrowed while the value was typed must not be widened back.
+        (false, true) => own_revision(&rows, &scope, &name).map_or(Expected::Absent, Expected::At),
+        (false, false) => Expected::Any,
     };
-    let written = opened.vault.set(&scope, request).await?;
+    let mut lints: Vec<&str> = Vec::new();
+    let written = match &args.external {
+        Some(id) => {
+            let reference = ExternalRef::new(id, args.json_key.as_deref())?;
+            let (name, rules) = (name.clone(), rules.clone());
+            let request = ExternalRequest { name, reference, rules, expires_at, spelling, expected };
+            opened.vault.refer(&scope, request).await?
+        }
+        None => {
+            let newline = if args.raw { FinalNewline::Kept } else { FinalNewline::Stripped };
+            let value = SecretValue::new(read_value(screen, &name, newline)?)?;
+            lints.extend(value.lints().into_iter().map(undertone_core::ValueLint::message));
+            let empty = if args.allow_empty { EmptyValue::Allowed } else { EmptyValue::Refused };
+            let (name, rules) = (name.clone(), rules.clone());
+            let request = SetRequest { name, value, rules, expires_at, spelling, empty, expected };
+            opened.vault.set(&scope, request).await?
+        }
+    };
     let mut warnings: Vec<String> =
         lints.iter().map(|lint| format!("the value of `{name}` {lint}")).collect();
     warnings.extend(lost(own_layer(&before, &scope), &rules, expires_at.is_some()));

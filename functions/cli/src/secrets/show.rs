@@ -7,7 +7,7 @@ use undertone_core::{Body, EffectiveRules, History, Rules, Standing};
 use super::origin::{is_shadowed, origin};
 use crate::args::{ListArgs, NamedArgs};
 use crate::exit::Failure;
-use crate::home::Opened;
+use crate::opened::Opened;
 use crate::scopes::time;
 use crate::screen::{Screen, shown_lines};
 use crate::table::{Cell, Table};

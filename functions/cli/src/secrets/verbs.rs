@@ -6,7 +6,7 @@ use undertone_core::{Scope, SecretName, Standing};
 
 use crate::args::{BlockArgs, ConfirmedArgs, NamedArgs, VersionArgs};
 use crate::exit::Failure;
-use crate::home::Opened;
+use crate::opened::Opened;
 use crate::prompt;
 use crate::screen::Screen;
 use crate::wire;

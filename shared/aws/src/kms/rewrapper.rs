@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use aws_sdk_kms::operation::re_encrypt::ReEncryptOutput;
 use aws_sdk_kms::primitives::Blob;
 use undertone_core::keys::{Provider, WrappedKey};
-use undertone_core::{KeyError, KeyScope};
+use undertone_core::{KeyError, KeyScope, Rewrapper};
 
 use super::{Kms, KmsFault, KmsKey, context, fits};
 use crate::Connection;
@@ -21,14 +22,6 @@ impl KmsRewrapper {
     /// From one KMS key to another of the same region.
     pub fn new(connection: Arc<Connection>, from: KmsKey, to: KmsKey) -> Self {
         Self { kms: Kms(connection), from, to }
-    }
-
-    /// The same key of the same scope, wrapped by the new KMS key.
-    ///
-    /// # Errors
-    /// Like unwrapping.
-    pub async fn rewrap(&self, scope: &KeyScope, wrapped: &WrappedKey) -> Result<WrappedKey, KeyError> {
-        Ok(self.move_over(scope, wrapped).await?)
     }
 
     async fn move_over(&self, scope: &KeyScope, wrapped: &WrappedKey) -> Result<WrappedKey, KmsFault> {
@@ -60,5 +53,12 @@ impl KmsRewrapper {
             Ok(WrappedKey { blob: blob.into(), ..wrapped.clone() })
         };
         self.kms.ask("ReEncrypt", call, check).await
+    }
+}
+
+#[async_trait]
+impl Rewrapper for KmsRewrapper {
+    async fn rewrap(&self, scope: &KeyScope, wrapped: &WrappedKey) -> Result<WrappedKey, KeyError> {
+        Ok(self.move_over(scope, wrapped).await?)
     }
 }

