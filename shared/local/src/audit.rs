@@ -70,8 +70,11 @@ impl AuditLog for LocalAudit {
         let (database, chain) = (self.database.clone(), self.chain.clone());
         let (answer, answered) = oneshot::channel();
         let work = move || {
+            let verified = database.read(|moment| verify(moment, &chain));
+            // Whoever closes the home after the answer finds it closed.
+            drop(database);
             // Nobody may be waiting any more.
-            let _ = answer.send(database.read(|moment| verify(moment, &chain)));
+            let _ = answer.send(verified);
         };
         // A long log takes seconds: not on the caller's thread.
         thread::Builder::new()
