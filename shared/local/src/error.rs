@@ -25,6 +25,12 @@ pub enum LocalError {
         /// The folder.
         dir: PathBuf,
     },
+    /// The home's secrets are in AWS.
+    #[error("the home {} points to a store in AWS ([store] in its undertone.toml), and this works on an embedded store only: choose a home that has one", dir.display())]
+    NotEmbedded {
+        /// The folder.
+        dir: PathBuf,
+    },
     /// The settings are there and the database isn't.
     #[error("{} is missing: restore it from a backup", path.display())]
     NoDatabase {

@@ -9,7 +9,7 @@ use undertone_core::KeyId;
 use crate::database::{Database, Fault, NEWEST, is_scrub_due};
 use crate::home::{DATABASE, SETTINGS};
 use crate::root::is_inside;
-use crate::settings::{KeySource, Settings};
+use crate::settings::KeySource;
 
 /// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,9 +34,9 @@ pub enum Level {
 }
 
 /// All checks. Reads the whole database once.
-pub(crate) fn checks(dir: &Path, settings: &Settings, database: &Database, root_id: KeyId) -> Vec<Check> {
+pub(crate) fn checks(dir: &Path, source: &KeySource, database: &Database, root_id: KeyId) -> Vec<Check> {
     vec![
-        key(dir, settings, root_id),
+        key(dir, source, root_id),
         files(dir),
         format(database),
         journal(database),
@@ -46,21 +46,21 @@ pub(crate) fn checks(dir: &Path, settings: &Settings, database: &Database, root_
 }
 
 /// What is unwise, and cheap to see.
-pub(crate) fn warnings(dir: &Path, settings: &Settings) -> Vec<String> {
-    let checks = [key_place(dir, settings), open_to_others(dir)];
+pub(crate) fn warnings(dir: &Path, source: &KeySource) -> Vec<String> {
+    let checks = [key_place(dir, source), open_to_others(dir)];
     checks.into_iter().flatten().collect()
 }
 
-fn key(dir: &Path, settings: &Settings, root_id: KeyId) -> Check {
-    let place = settings.key.place();
-    match key_place(dir, settings) {
+fn key(dir: &Path, source: &KeySource, root_id: KeyId) -> Check {
+    let place = source.place();
+    match key_place(dir, source) {
         Some(sentence) => Check { name: "root key", level: Level::Warn, sentence },
         None => ok("root key", format!("{place} gives this home's root key, {root_id}.")),
     }
 }
 
-fn key_place(dir: &Path, settings: &Settings) -> Option<String> {
-    match &settings.key {
+fn key_place(dir: &Path, source: &KeySource) -> Option<String> {
+    match source {
         KeySource::File { path } if is_inside(&dir.join(path), dir) => Some(format!(
             "The key file {} is inside the home, so a copy of the home holds the key too: move it elsewhere and correct `path` in {SETTINGS}.",
             dir.join(path).display()

@@ -18,7 +18,7 @@ use crate::error::LocalError;
 use crate::home::{DATABASE, Home, Meta, SETTINGS, assemble, unusable};
 use crate::keys::LocalKeys;
 use crate::root::{self, Argon2Params};
-use crate::settings::{KeySource, Settings};
+use crate::settings::{AwsSettings, KeySource, Settings};
 use crate::store::start_epoch;
 
 /// Where the root key of a new home is to come from.
@@ -45,6 +45,26 @@ pub(crate) fn init(dir: &Path, key: NewKey<'_>) -> Result<Home, LocalError> {
     let home = make(dir, key, &mut undo)?;
     undo.made.clear();
     Ok(home)
+}
+
+/// Makes a home that points to AWS: a folder with its settings. Asks AWS nothing.
+///
+/// # Errors
+/// If the folder is a home already, a setting can't be what it says, or something can't be made;
+/// nothing is left behind then.
+pub fn write_aws_settings(dir: &Path, settings: &AwsSettings) -> Result<(), LocalError> {
+    let dir = std::path::absolute(dir).map_err(LocalError::file("find", dir))?;
+    let text = settings.to_toml();
+    // What is written can be read, or isn't written.
+    Settings::parse(&dir.join(SETTINGS), &text)?;
+    let mut undo = Undo::default();
+    make_folder(&dir, &mut undo)?;
+    if dir.join(DATABASE).exists() {
+        return Err(LocalError::HomeExists { dir, what: DATABASE });
+    }
+    write_settings(&dir, &text, &mut undo)?;
+    undo.made.clear();
+    Ok(())
 }
 
 /// What has been made so far, removed again unless all of it could be.
@@ -79,14 +99,14 @@ fn make(dir: &Path, key: NewKey<'_>, undo: &mut Undo) -> Result<Home, LocalError
         }
         Err(error) => return Err(LocalError::file("create", database)(error)),
     }
-    let (settings, keys) = make_key(key, undo)?;
+    let (source, keys) = make_key(key, undo)?;
     undo.made.extend(["-wal", "-shm"].map(|end| dir.join(format!("{DATABASE}{end}"))));
     let meta = make_store(&database, &keys)?;
-    write_settings(dir, &settings.key, undo)?;
+    write_settings(dir, &source.to_toml(), undo)?;
     let Open::Ready(database) = Database::open(&database)? else {
         unreachable!("the file was just made in the newest format");
     };
-    assemble(dir.to_owned(), settings, database, meta, keys)
+    assemble(dir.to_owned(), source, Default::default(), database, meta, keys)
 }
 
 fn make_folder(dir: &Path, undo: &mut Undo) -> Result<(), LocalError> {
@@ -100,7 +120,7 @@ fn make_folder(dir: &Path, undo: &mut Undo) -> Result<(), LocalError> {
     Ok(())
 }
 
-fn make_key(key: NewKey<'_>, undo: &mut Undo) -> Result<(Settings, LocalKeys), LocalError> {
+fn make_key(key: NewKey<'_>, undo: &mut Undo) -> Result<(KeySource, LocalKeys), LocalError> {
     let mut nobody = || Err(io::Error::other("nobody was asked"));
     let (source, read): (KeySource, &mut dyn FnMut() -> _) = match key {
         NewKey::File(path) => {
@@ -120,7 +140,7 @@ fn make_key(key: NewKey<'_>, undo: &mut Undo) -> Result<(Settings, LocalKeys), L
     if let KeySource::File { path } = &source {
         undo.made.push(path.clone());
     }
-    Ok((Settings { key: source, agents: Default::default() }, LocalKeys::new(root)))
+    Ok((source, LocalKeys::new(root)))
 }
 
 fn make_store(path: &Path, keys: &LocalKeys) -> Result<Meta, LocalError> {
@@ -139,16 +159,17 @@ fn make_store(path: &Path, keys: &LocalKeys) -> Result<Meta, LocalError> {
     Ok(Meta { store, store_key, root_id })
 }
 
-fn write_settings(dir: &Path, key: &KeySource, undo: &mut Undo) -> Result<(), LocalError> {
+fn write_settings(dir: &Path, text: &str, undo: &mut Undo) -> Result<(), LocalError> {
     let path = dir.join(SETTINGS);
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&path)
-        .map_err(LocalError::file("create", &path))?;
+    let mut file = match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            return Err(LocalError::HomeExists { dir: dir.to_owned(), what: SETTINGS });
+        }
+        Err(error) => return Err(LocalError::file("create", path)(error)),
+    };
     undo.made.push(path.clone());
-    let written = file.write_all(key.to_toml().as_bytes()).and_then(|()| file.sync_all());
+    let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
     written.map_err(LocalError::file("write", &path))?;
     sync_folder(dir)
 }

@@ -37,6 +37,12 @@ fn the_embedded_audit_log_keeps_the_contract() {
 }
 
 #[test]
+fn the_embedded_claims_keep_the_contract() {
+    let homes = Homes::default();
+    block_on(contract::idempotency(&|| homes.make().idempotency()));
+}
+
+#[test]
 fn keys_under_the_root_key_keep_the_contract() {
     let homes = Homes::default();
     block_on(contract::keys(&|| {

@@ -9,8 +9,9 @@ use std::path::Path;
 
 use futures_executor::block_on;
 use rusqlite::Connection;
-use support::{Place, change, make_scopes, name, row, scope, set, vault};
-use undertone_core::{Batch, Change, Row, RowHead, Standing, VersionChange, random_bytes};
+use support::{Place, change, maintenance, make_scopes, name, reseal, row, scope, set, text, vault};
+use undertone_core::keys::{Sealer, WrappedKey};
+use undertone_core::{Batch, Change, KeyScope, Row, RowHead, Standing, VersionChange, random_bytes};
 use undertone_local::{Home, Level};
 
 /// Sixteen bytes from the middle of every record of a row: salt and ciphertext, found nowhere else.
@@ -98,6 +99,87 @@ fn destroyed_values_are_in_no_file_any_more() {
     assert_eq!(scrub_check(&home), Level::Ok);
     drop(home);
     assert_eq!(found(&place.home(), &gone), [""; 0], "closing the home brings nothing back");
+}
+
+#[test]
+fn records_that_were_sealed_anew_are_in_no_file_any_more() {
+    let (place, home) = Place::with_home();
+    make_scopes(&home);
+    for round in 0..3 {
+        set(&home, "dev", "TOKEN", &format!("round {round}"));
+    }
+    let old = marks(&home, "TOKEN");
+    assert!(!found(&place.home(), &old).is_empty(), "they are there before");
+    let rotated = block_on(maintenance(&home).rotate(&scope("dev"))).unwrap();
+    assert_eq!(rotated.resealed, 3);
+    assert_eq!(found(&place.home(), &old), [""; 0]);
+    assert_eq!(text(&home, "dev", "TOKEN"), Ok("round 2".to_owned()));
+    let new = marks(&home, "TOKEN");
+    assert!(!found(&place.home(), &new).is_empty(), "and the new ones are there");
+    drop(home);
+    assert_eq!(found(&place.home(), &old), [""; 0], "closing the home brings nothing back");
+    assert_eq!(found(&place.home(), &new), ["undertone.db"]);
+}
+
+#[test]
+fn records_of_another_length_leave_nothing_either() {
+    let (place, home) = Place::with_home();
+    make_scopes(&home);
+    let mut gone = BTreeSet::new();
+    let mut records = Vec::new();
+    for size in [166, 9_000, 166, 230, 1_400, 166, 60_000, 16] {
+        let record: Vec<u8> = (0..size / 16 + 1).flat_map(|_| random_bytes::<16>()).take(size).collect();
+        match row(&home, "dev", "TOKEN").unwrap() {
+            None => {
+                let changes = vec![change("TOKEN", &record)];
+                block_on(home.store().write(Batch { changes, ..Batch::default() })).unwrap();
+            }
+            Some(row) => block_on(home.store().write(reseal(&row, &[(1, &record)]))).unwrap(),
+        }
+        assert_eq!(found(&place.home(), &gone), [""; 0], "after one of {size} bytes");
+        let marks = [0, size / 2 - 8, size - 16].map(|at| record[at..at + 16].try_into().unwrap());
+        assert!(!found(&place.home(), &marks.into()).is_empty(), "that of {size} bytes is there");
+        gone.extend(marks);
+        records.push(record);
+    }
+    assert_eq!(&**row(&home, "dev", "TOKEN").unwrap().unwrap().current.unwrap().body.record(), records[7]);
+}
+
+#[test]
+fn keys_that_were_retired_or_wrapped_anew_are_in_no_file_any_more() {
+    let (place, home) = Place::with_home();
+    make_scopes(&home);
+    let (store, dev) = (home.store(), scope("dev"));
+    // In the order of their ids, which is none, so that pages split and merge.
+    let made: Vec<WrappedKey> = (0..1_000)
+        .map(|_| block_on(home.keys().new_key(&KeyScope::of(store.id(), &dev), 1)).unwrap().1)
+        .collect();
+    for part in made.chunks(10) {
+        let keys = part.iter().map(|key| (dev.clone(), key.clone())).collect();
+        block_on(store.write(Batch { keys, ..Batch::default() })).unwrap();
+    }
+    let mark = |key: &WrappedKey| key.blob[60..76].try_into().unwrap();
+    let is_kept = |at: usize| at.is_multiple_of(50);
+    let mut gone: BTreeSet<[u8; 16]> = BTreeSet::new();
+    for (part, keys) in made.chunks(50).enumerate() {
+        let anew = |key: &WrappedKey| WrappedKey { blob: random_bytes::<134>().into(), ..key.clone() };
+        let batch = match part % 2 {
+            0 => Batch {
+                retired: keys.iter().skip(1).map(|key| (dev.clone(), key.id)).collect(),
+                ..Batch::default()
+            },
+            _ => Batch {
+                rewrapped: keys.iter().skip(1).map(|key| (dev.clone(), anew(key))).collect(),
+                ..Batch::default()
+            },
+        };
+        block_on(store.write(batch)).unwrap();
+        gone.extend(keys.iter().skip(1).map(mark));
+        assert_eq!(found(&place.home(), &gone), [""; 0], "part {part}");
+    }
+    let kept: BTreeSet<_> =
+        made.iter().enumerate().filter(|(at, _)| is_kept(*at)).map(|(_, key)| mark(key)).collect();
+    assert_eq!(found(&place.home(), &kept), ["undertone.db"], "the others are still there");
 }
 
 #[test]

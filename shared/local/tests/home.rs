@@ -9,7 +9,10 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use support::{GIVEN_HOME, Place, elsewhere, given_home, make_scopes, open, set, text};
-use undertone_local::{Argon2Params, Home, KeyProblem, KeySource, Level, LocalError, NewKey};
+use undertone_local::{
+    Argon2Params, AwsKind, AwsSettings, Home, KeyProblem, KeySource, Level, LocalError, NewKey,
+    StoreSettings, read_settings, write_aws_settings,
+};
 use zeroize::Zeroizing;
 
 fn mode(path: &Path) -> u32 {
@@ -50,7 +53,8 @@ fn a_new_home_is_private_and_opens_again() {
     let home = place.open().unwrap();
     assert_eq!(home.store().id(), id);
     assert_eq!(text(&home, "dev", "TOKEN"), Ok("hunter2hunter2".to_owned()));
-    assert_eq!(home.settings().key, KeySource::File { path: place.key() });
+    let key = KeySource::File { path: place.key() };
+    assert_eq!(home.settings().store, StoreSettings::Embedded { key });
     let unwell: Vec<_> = home.health().into_iter().filter(|check| check.level != Level::Ok).collect();
     assert_eq!(unwell, []);
 }
@@ -257,4 +261,71 @@ fn with_a_credential() {
     make_scopes(&home);
     drop(home);
     assert!(open(&dir).is_ok());
+}
+
+fn aws() -> AwsSettings {
+    AwsSettings {
+        kind: AwsKind::SecretsManager,
+        region: Some("eu-central-1".to_owned()),
+        profile: None,
+        table: "undertone".to_owned(),
+        prefix: "undertone".to_owned(),
+        kms_key: "alias/undertone".to_owned(),
+        audit_table: "undertone-audit".to_owned(),
+    }
+}
+
+#[test]
+fn a_home_that_points_to_aws_is_private_and_its_settings_are_all_that_is_in_it() {
+    let place = Place::empty();
+    let dir = place.path().join("deep/home");
+    write_aws_settings(&dir, &aws()).unwrap();
+    assert_eq!(files(&dir), ["undertone.toml"]);
+    assert_eq!((mode(&dir), mode(&dir.join("undertone.toml"))), (0o700, 0o600));
+    assert_eq!(read_settings(&dir).unwrap().store, StoreSettings::Aws(aws()));
+    assert!(read_settings(&dir).unwrap().agents.is_empty());
+    let opened = open(&dir);
+    assert!(matches!(&opened, Err(LocalError::NotEmbedded { dir: named }) if *named == dir), "{opened:?}");
+    assert!(opened.unwrap_err().to_string().contains("AWS"));
+    assert_eq!(files(&dir), ["undertone.toml"], "nothing was made by trying");
+}
+
+#[test]
+fn settings_for_aws_replace_no_home_and_leave_nothing_behind() {
+    let (place, home) = Place::with_home();
+    drop(home);
+    let refused = write_aws_settings(&place.home(), &aws());
+    assert!(matches!(refused, Err(LocalError::HomeExists { .. })), "{refused:?}");
+    let there = read_settings(&place.home()).unwrap().store;
+    assert_eq!(there, StoreSettings::Embedded { key: KeySource::File { path: place.key() } });
+    fs::remove_file(place.home().join("undertone.toml")).unwrap();
+    let refused = write_aws_settings(&place.home(), &aws());
+    assert!(matches!(refused, Err(LocalError::HomeExists { what: "undertone.db", .. })), "{refused:?}");
+    assert_eq!(files(&place.home()), ["undertone.db"]);
+
+    let place = Place::empty();
+    write_aws_settings(&place.home(), &aws()).unwrap();
+    let other = AwsSettings { kind: AwsKind::DynamoDb, ..aws() };
+    let again = write_aws_settings(&place.home(), &other);
+    assert!(matches!(again, Err(LocalError::HomeExists { what: "undertone.toml", .. })), "{again:?}");
+    let embedded = Home::init(&place.home(), NewKey::File(place.key()));
+    assert!(matches!(embedded, Err(LocalError::HomeExists { .. })), "{embedded:?}");
+    assert_eq!(files(place.path()), ["home"], "no key was made either");
+    assert_eq!(read_settings(&place.home()).unwrap().store, StoreSettings::Aws(aws()));
+
+    for wrong in [
+        AwsSettings { kms_key: String::new(), ..aws() },
+        AwsSettings { region: Some("eu central".to_owned()), ..aws() },
+    ] {
+        let refused = write_aws_settings(&place.path().join("deep/new"), &wrong);
+        assert!(matches!(refused, Err(LocalError::Settings { .. })), "{refused:?}");
+        assert_eq!(files(place.path()), ["home"]);
+    }
+    fs::write(place.path().join("file"), "").unwrap();
+    let in_a_file = write_aws_settings(&place.path().join("file"), &aws());
+    assert!(matches!(in_a_file, Err(LocalError::File { .. })), "{in_a_file:?}");
+    // Settings that can't be written: the folder that was made for them goes again.
+    let long = place.path().join("x".repeat(200)).join("y".repeat(300));
+    assert!(matches!(write_aws_settings(&long, &aws()), Err(LocalError::File { .. })));
+    assert_eq!(files(place.path()), ["file", "home"]);
 }

@@ -2,6 +2,7 @@
 //! they may quote the statement.
 
 use rusqlite::{Error, ErrorCode};
+use undertone_core::idempotency::IdempotencyError;
 use undertone_core::{AuditError, StoreError};
 
 /// Why a use of the database failed.
@@ -19,6 +20,13 @@ impl Fault {
     /// The thread that writes is gone.
     pub(crate) fn stopped() -> Self {
         Fault::Unavailable("its writer has stopped: start the program again".to_owned())
+    }
+
+    fn problem(self) -> String {
+        match self {
+            Fault::Unavailable(problem) | Fault::Damaged(problem) => problem,
+            Fault::Refused(error) => error.to_string(),
+        }
     }
 
     /// Says of what the damaged part speaks, where SQLite only said that a column is unreadable.
@@ -78,9 +86,12 @@ impl From<Fault> for StoreError {
 
 impl From<Fault> for AuditError {
     fn from(fault: Fault) -> Self {
-        match fault {
-            Fault::Unavailable(problem) | Fault::Damaged(problem) => AuditError(problem),
-            Fault::Refused(error) => AuditError(error.to_string()),
-        }
+        AuditError(fault.problem())
+    }
+}
+
+impl From<Fault> for IdempotencyError {
+    fn from(fault: Fault) -> Self {
+        IdempotencyError(fault.problem())
     }
 }

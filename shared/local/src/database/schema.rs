@@ -16,7 +16,7 @@ use super::fault::Fault;
 const APPLICATION: i64 = 0x554e_4454;
 
 /// Step n makes format n+1 from format n. Steps are never changed once released.
-pub(super) const STEPS: &[&str] = &[FORMAT_1];
+pub(super) const STEPS: &[&str] = &[FORMAT_1, FORMAT_2];
 
 /// In which state a file was found.
 #[derive(Debug, PartialEq, Eq)]
@@ -198,12 +198,33 @@ CREATE TABLE audit_tip (
 ) STRICT;
 ";
 
+/// Claims of events, and versions of kind 3, which a program that knows format 1 alone can't read.
+/// `until` is in nanoseconds since 1970; `answer` is NULL while the event is being handled.
+const FORMAT_2: &str = "
+CREATE TABLE claims (
+    agent TEXT NOT NULL,
+    event TEXT NOT NULL,
+    digest BLOB NOT NULL,
+    claim BLOB NOT NULL,
+    until INTEGER NOT NULL,
+    answer TEXT,
+    mac BLOB NOT NULL,
+    PRIMARY KEY (agent, event)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX claims_by_until ON claims (until);
+";
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const NEXT: &str = "CREATE TABLE extra (id INTEGER NOT NULL PRIMARY KEY) STRICT;
         INSERT INTO extra SELECT count(*) FROM meta;";
+
+    fn and_then(step: &'static str) -> Vec<&'static str> {
+        STEPS.iter().copied().chain([step]).collect()
+    }
 
     fn made() -> Connection {
         let mut connection = Connection::open_in_memory().unwrap();
@@ -215,9 +236,9 @@ mod tests {
     fn a_file_is_known_newer_or_foreign() {
         let connection = made();
         assert_eq!(format(&connection, STEPS).unwrap(), Format::Known);
-        connection.pragma_update(None, "user_version", 2).unwrap();
-        assert_eq!(format(&connection, STEPS).unwrap(), Format::Newer(2));
-        assert_eq!(format(&connection, &[FORMAT_1, NEXT]).unwrap(), Format::Known);
+        connection.pragma_update(None, "user_version", NEWEST + 1).unwrap();
+        assert_eq!(format(&connection, STEPS).unwrap(), Format::Newer(NEWEST + 1));
+        assert_eq!(format(&connection, &and_then(NEXT)).unwrap(), Format::Known);
         connection.pragma_update(None, "user_version", 0).unwrap();
         assert_eq!(format(&connection, STEPS).unwrap(), Format::Foreign);
         connection.pragma_update(None, "user_version", 1).unwrap();
@@ -230,8 +251,8 @@ mod tests {
         let mut connection = made();
         connection.execute("INSERT INTO meta VALUES ('a', x'01')", []).unwrap();
         for _ in 0..2 {
-            bring_up_to_date(&mut connection, &[FORMAT_1, NEXT]).unwrap();
-            assert_eq!(version(&connection).unwrap(), 2);
+            bring_up_to_date(&mut connection, &and_then(NEXT)).unwrap();
+            assert_eq!(version(&connection).unwrap(), NEWEST + 1);
             let extra: i64 = connection.query_row("SELECT sum(id) FROM extra", [], |row| row.get(0)).unwrap();
             assert_eq!(extra, 1);
         }
@@ -242,8 +263,8 @@ mod tests {
         let mut connection = made();
         let before = tables(&connection).unwrap();
         let half = "CREATE TABLE extra (id INTEGER); CREATE TABLE rows (id INTEGER);";
-        assert!(bring_up_to_date(&mut connection, &[FORMAT_1, half]).is_err());
-        assert_eq!(version(&connection).unwrap(), 1);
+        assert!(bring_up_to_date(&mut connection, &and_then(half)).is_err());
+        assert_eq!(version(&connection).unwrap(), NEWEST);
         assert_eq!(tables(&connection).unwrap(), before);
     }
 

@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod disk_full;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
@@ -14,17 +15,20 @@ use undertone_core::audit::ChainKey;
 use undertone_core::keys::{WrappedKey, use_key};
 use undertone_core::record::key_id;
 use undertone_core::seals::Seals;
-use undertone_core::{AuditLog, KeyError, KeyId, KeyScope, ScopeKey, Store, StoreError, StoreId};
+use undertone_core::{
+    AgentId, AuditLog, Idempotency, KeyError, KeyId, KeyScope, Scope, ScopeKey, Store, StoreError, StoreId,
+};
 use zeroize::Zeroizing;
 
 use crate::audit::LocalAudit;
 use crate::database::{Database, Fault, Format, NEWEST, Open};
 use crate::error::LocalError;
 use crate::health::{self, Check};
+use crate::idempotency::LocalIdempotency;
 use crate::init::{self, NewKey};
 use crate::keys::LocalKeys;
 use crate::root;
-use crate::settings::Settings;
+use crate::settings::{KeySource, Settings, StoreSettings};
 use crate::store::LocalStore;
 
 /// The database's file in a home.
@@ -38,12 +42,14 @@ const LARGEST_SETTINGS: u64 = 1 << 20;
 pub struct Home {
     dir: PathBuf,
     settings: Settings,
+    source: KeySource,
     warnings: Vec<String>,
     root_id: KeyId,
     database: Arc<Database>,
     store: Arc<LocalStore>,
     keys: Arc<LocalKeys>,
     audit: Arc<LocalAudit>,
+    idempotency: Arc<LocalIdempotency>,
 }
 
 impl Home {
@@ -66,16 +72,20 @@ impl Home {
     ) -> Result<Home, LocalError> {
         let dir = std::path::absolute(dir).map_err(LocalError::file("find", dir))?;
         let settings = read_settings(&dir)?;
+        let source = match settings.store {
+            StoreSettings::Embedded { key } => key,
+            StoreSettings::Aws(_) => return Err(LocalError::NotEmbedded { dir }),
+        };
         let (database, meta) = open_database(&dir.join(DATABASE))?;
-        let place = settings.key.place();
-        let key = match root::load(&settings.key, &dir, passphrase) {
+        let place = source.place();
+        let key = match root::load(&source, &dir, passphrase) {
             Ok(key) => LocalKeys::new(key),
             Err(problem) if problem.is_absence() => {
                 return Err(LocalError::MissingKey { place, problem, expected: meta.root_id });
             }
             Err(problem) => return Err(LocalError::BadKey { place, problem }),
         };
-        assemble(dir, settings, database, meta, key)
+        assemble(dir, source, settings.agents, database, meta, key)
     }
 
     /// The store.
@@ -93,6 +103,11 @@ impl Home {
         self.audit.clone()
     }
 
+    /// Which events were handled.
+    pub fn idempotency(&self) -> Arc<dyn Idempotency> {
+        self.idempotency.clone()
+    }
+
     /// What `undertone.toml` says.
     pub fn settings(&self) -> &Settings {
         &self.settings
@@ -105,7 +120,7 @@ impl Home {
 
     /// What `undertone doctor` says about the files and the key.
     pub fn health(&self) -> Vec<Check> {
-        health::checks(&self.dir, &self.settings, &self.database, self.root_id)
+        health::checks(&self.dir, &self.source, &self.database, self.root_id)
     }
 }
 
@@ -154,14 +169,15 @@ fn open_database(path: &Path) -> Result<(Database, Meta), LocalError> {
 /// A home from its opened parts, if the key is the right one.
 pub(crate) fn assemble(
     dir: PathBuf,
-    settings: Settings,
+    source: KeySource,
+    agents: BTreeMap<AgentId, Vec<Scope>>,
     database: Database,
     meta: Meta,
     keys: LocalKeys,
 ) -> Result<Home, LocalError> {
     let found = keys.root_id(meta.store).map_err(unusable)?;
     if found != meta.root_id {
-        let place = settings.key.place();
+        let place = source.place();
         return Err(LocalError::WrongKey { place, found, expected: meta.root_id });
     }
     let scope = KeyScope::store(meta.store);
@@ -171,15 +187,17 @@ pub(crate) fn assemble(
         return Err(unusable(KeyError::BadAnswer("it is another key".to_owned())));
     }
     let database = Arc::new(database);
-    let seals = Seals::new(&use_key(meta.store, &key, "rows"));
+    let seals = Arc::new(Seals::new(&use_key(meta.store, &key, "rows")));
     let chain = ChainKey::new(&use_key(meta.store, &key, "audit"));
     Ok(Home {
-        warnings: health::warnings(&dir, &settings),
+        warnings: health::warnings(&dir, &source),
+        settings: Settings { store: StoreSettings::Embedded { key: source.clone() }, agents },
         dir,
-        settings,
+        source,
         root_id: found,
-        store: Arc::new(LocalStore::new(meta.store, database.clone(), seals)),
+        store: Arc::new(LocalStore::new(meta.store, database.clone(), seals.clone())),
         audit: Arc::new(LocalAudit::new(database.clone(), chain)),
+        idempotency: Arc::new(LocalIdempotency::new(database.clone(), seals)),
         keys: Arc::new(keys),
         database,
     })
@@ -189,12 +207,17 @@ pub(crate) fn unusable(error: KeyError) -> LocalError {
     StoreError::Damaged(format!("its store key can't be used ({error}): restore a backup")).into()
 }
 
-fn read_settings(dir: &Path) -> Result<Settings, LocalError> {
+/// What a home's `undertone.toml` says, whatever store it points to.
+///
+/// # Errors
+/// If there is no home, or its settings can't be read or understood.
+pub fn read_settings(dir: &Path) -> Result<Settings, LocalError> {
+    let dir = std::path::absolute(dir).map_err(LocalError::file("find", dir))?;
     let path = dir.join(SETTINGS);
     let file = match File::open(&path) {
         Ok(file) => file,
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-            return Err(LocalError::NoHome { dir: dir.to_owned() });
+            return Err(LocalError::NoHome { dir });
         }
         Err(error) => return Err(LocalError::file("read", path)(error)),
     };

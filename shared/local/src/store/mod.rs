@@ -35,8 +35,8 @@ pub(crate) struct LocalStore {
 }
 
 impl LocalStore {
-    pub(crate) fn new(id: StoreId, database: Arc<Database>, seals: Seals) -> Self {
-        Self { id, database, seals: Arc::new(seals) }
+    pub(crate) fn new(id: StoreId, database: Arc<Database>, seals: Arc<Seals>) -> Self {
+        Self { id, database, seals }
     }
 
     fn read<T>(&self, read: impl FnOnce(Moment<'_>) -> Result<T, Fault>) -> Result<T, StoreError> {

@@ -10,11 +10,12 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 use undertone_core::audit::Actor;
 use undertone_core::keys::unwrap_checked;
+use undertone_core::maintenance::Maintenance;
 use undertone_core::record::{self, Context, Kind, RecordError};
 use undertone_core::vault::{SetRequest, Spelling, Vault};
 use undertone_core::{
-    Body, Change, Environment, KeyScope, Mode, Names, Row, RowHead, Rules, Scope, SecretId, SecretName,
-    SecretValue, Space, Standing, StoreError, SystemClock, Version, VersionChange,
+    Batch, Body, Change, Environment, KeyScope, Mode, Names, Reseal, Row, RowHead, Rules, Scope, SecretId,
+    SecretName, SecretValue, Space, Standing, StoreError, SystemClock, Version, VersionChange,
 };
 use undertone_local::{Home, LocalError, NewKey};
 use zeroize::Zeroizing;
@@ -138,6 +139,27 @@ pub fn change(name_text: &str, record: &[u8]) -> Change {
     }
 }
 
+/// A change of a row as it is now.
+pub fn change_of(row: &Row, versions: VersionChange) -> Change {
+    let (scope, name, head) = (row.scope.clone(), row.name.clone(), row.head.clone());
+    Change { scope, name, expected: Some(row.revision), head, versions }
+}
+
+/// Other records for versions of a row as it is now.
+pub fn reseal(row: &Row, records: &[(u64, &[u8])]) -> Batch {
+    let records = records.iter().map(|(number, record)| (*number, (*record).into())).collect();
+    let (scope, name) = (row.scope.clone(), row.name.clone());
+    let reseal = Reseal { scope, name, expected: row.revision, records };
+    Batch { reseals: vec![reseal], ..Batch::default() }
+}
+
+/// Upkeep with both powers.
+pub fn maintenance(home: &Home) -> Maintenance {
+    let actor = Actor::Operator("tester".into());
+    let clock = Arc::new(SystemClock::default());
+    Maintenance::new(home.store(), home.keys(), home.keys(), home.audit(), clock, actor)
+}
+
 /// The scope's own row.
 pub fn row(home: &Home, scope_text: &str, name_text: &str) -> Result<Option<Row>, StoreError> {
     let names = [name(name_text)];
@@ -199,7 +221,8 @@ pub struct Attacker {
     connection: Connection,
 }
 
-const TABLES: [&str; 8] = ["meta", "epoch", "environments", "spaces", "keys", "rows", "versions", "records"];
+const TABLES: [&str; 9] =
+    ["meta", "epoch", "environments", "spaces", "keys", "rows", "versions", "records", "claims"];
 
 impl Attacker {
     pub fn of(place: &Place) -> Self {
