@@ -106,8 +106,8 @@ async fn compare(opened: &Opened, scope: &Scope, declared: &Declared) -> Result<
 fn read(file: &Path) -> Result<String, Failure> {
     use std::io::Read;
     let mut text = String::new();
-    let opened = std::fs::File::open(file).map_err(|error| Failure::EventFile(error.kind()))?;
-    opened.take(LARGEST).read_to_string(&mut text).map_err(|error| Failure::EventFile(error.kind()))?;
+    let opened = std::fs::File::open(file).map_err(|error| Failure::DescriptionFile(error.kind()))?;
+    opened.take(LARGEST).read_to_string(&mut text).map_err(|error| Failure::DescriptionFile(error.kind()))?;
     Ok(text)
 }
 

@@ -141,8 +141,10 @@ pub(crate) enum Failure {
     External(#[from] ExternalRefError),
     #[error("that is no description of a listener: its program prints one with UNDERTONE_DESCRIBE=1")]
     NoDescription,
-    #[error("what the listener declares isn't there {0} times: see above")]
+    #[error("some Space lacks what the listener declares ({0} gaps): see above")]
     Gaps(usize),
+    #[error("the description can't be read: {0}")]
+    DescriptionFile(io::ErrorKind),
     #[error("{broken} of {all} chains of the audit log aren't as they were written: see above")]
     ChainsBroken { broken: usize, all: usize },
     #[error("can't start: {0}")]
@@ -202,6 +204,7 @@ impl Failure {
             Failure::External(_) => (Exit::Refused, "bad_reference"),
             Failure::NoDescription => (Exit::Refused, "no_description"),
             Failure::Gaps(_) => (Exit::NotFound, "gaps"),
+            Failure::DescriptionFile(_) => (Exit::Failed, "file_unreadable"),
             Failure::ChainsBroken { .. } => (Exit::Damaged, "audit_broken"),
             Failure::Start(_) => (Exit::Failed, "start"),
             Failure::Output(_) => (Exit::Failed, "output"),

@@ -29,8 +29,10 @@ transcripts! {
     arguments
     audit
     confirmations
+    deploy
     doctor
     export
+    external
     hostile
     import
     import_errors
@@ -38,6 +40,7 @@ transcripts! {
     json
     set
     start
+    stores
     verbs
 }
 

@@ -220,6 +220,29 @@ mod tests {
     }
 
     #[test]
+    fn a_writer_that_may_not_read_seals_under_a_key_of_its_own_and_an_outage_stops_it() {
+        use crate::keys::KeyError;
+        let (store, keys) = (Arc::new(MemoryStore::default()), Arc::new(MemoryKeys::default()));
+        let (audit, clock) = (Arc::new(MemoryAudit::default()), Arc::new(SystemClock::default()));
+        let actor = Actor::Operator("tester".into());
+        let writer = || {
+            Vault::new(store.clone(), keys.clone(), keys.clone(), audit.clone(), clock.clone(), actor.clone())
+        };
+        block_on(writer().create_environment("dev".parse().unwrap(), Mode::Standard)).unwrap();
+        let count = || block_on(store.chain(&dev().chain(), Names::All)).unwrap().scopes[0].keys.len();
+        set(&writer(), &dev(), "A");
+        set(&writer(), &dev(), "B");
+        assert_eq!(count(), 1);
+        keys.set_fault(Some(KeyError::Denied("AccessDeniedException".to_owned())));
+        set(&writer(), &dev(), "C");
+        assert_eq!(count(), 2);
+        keys.set_fault(Some(KeyError::Unavailable("no route".to_owned())));
+        let value = SecretValue::new(b"another-value".to_vec()).unwrap();
+        let refused = block_on(writer().set(&dev(), SetRequest::new("D".parse().unwrap(), value)));
+        assert!(matches!(refused, Err(VaultError::Key(KeyError::Unavailable(_)))));
+    }
+
+    #[test]
     fn many_spaces_are_made_and_filled_in_batches_and_a_row_that_came_between_stops_its_batch() {
         let (store, vault) = vault();
         let part = |id: &str, names: usize| ImportPart {

@@ -41,9 +41,16 @@ impl WriterKeys {
             return Ok(WriterKey { key, new: None });
         }
         if let (Some(opener), Some(wrapped)) = (&self.opener, newest_first.first()) {
-            let key = Arc::new(unwrap_checked(&**opener, scope, wrapped).await?);
-            self.keep(&key);
-            return Ok(WriterKey { key, new: None });
+            match unwrap_checked(&**opener, scope, wrapped).await {
+                Ok(key) => {
+                    let key = Arc::new(key);
+                    self.keep(&key);
+                    return Ok(WriterKey { key, new: None });
+                }
+                // Whoever may write and not read seals under a key of its own.
+                Err(KeyError::Denied(_)) => {}
+                Err(error @ (KeyError::Unavailable(_) | KeyError::BadAnswer(_))) => return Err(error),
+            }
         }
         let generation = newest_first.first().map_or(0, |key| key.generation) + 1;
         let (key, wrapped) = self.sealer.new_key(scope, generation).await?;
