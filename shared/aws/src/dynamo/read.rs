@@ -276,8 +276,11 @@ impl DynamoStore {
             for (scope, items) in scopes.iter().zip(partitions) {
                 let mut items: HashMap<Place, Item> =
                     items.into_iter().map(|item| (item.place.clone(), item)).collect();
-                let head = items.remove(&Place::head(scope)).ok_or_else(|| unknown(scope))?;
-                let head = Head::read(scope, &head, &derived.seals)?;
+                let head = match items.remove(&Place::head(scope)) {
+                    Some(head) => Head::read(scope, &head, &derived.seals)?,
+                    None if items.is_empty() => return Err(unknown(scope)),
+                    None => return Err(edited(scope)),
+                };
                 match whole(&head, items.values(), &derived.seals) {
                     Ok(rows) => found.push((head, rows)),
                     Err(problem) => {
@@ -311,7 +314,8 @@ pub(super) fn unknown(scope: &Scope) -> StoreError {
     }
 }
 
-/// Checks items against the heads: a row is there if and only if its head has its mark.
+/// Checks items against the heads: a row is there if and only if its head has its mark. A scope
+/// without a head has no rows.
 fn add_rows(
     snapshot: &mut Snapshot,
     rows: &[RowKey],
@@ -320,9 +324,9 @@ fn add_rows(
 ) -> Result<(), StoreError> {
     for (key, item) in rows.iter().zip(items) {
         let (scope, name) = key;
-        let Some(head) = snapshot.heads.get(scope) else { continue };
         let stored = item.map(|item| read_row(scope, &item, seals)).transpose()?;
-        if head.marks.of(name) != stored.as_ref().map(|stored| mark(&stored.mac)) {
+        let marked = snapshot.heads.get(scope).and_then(|head| head.marks.of(name));
+        if marked != stored.as_ref().map(|stored| mark(&stored.mac)) {
             return Err(edited(format!("the row of `{name}` in {scope}")));
         }
         if let Some(stored) = stored {
