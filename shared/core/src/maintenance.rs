@@ -223,7 +223,8 @@ impl Maintenance {
     }
 }
 
-#[cfg(all(test, feature = "memory"))]
+#[cfg(test)]
+#[cfg(feature = "memory")]
 mod tests {
     use std::sync::Mutex;
 

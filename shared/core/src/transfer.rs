@@ -325,5 +325,6 @@ fn is_same(one: &Row, other: &Row) -> bool {
     one.head == other.head && known(one) == known(other)
 }
 
-#[cfg(all(test, feature = "memory"))]
+#[cfg(test)]
+#[cfg(feature = "memory")]
 mod tests;
