@@ -325,6 +325,6 @@ fn is_same(one: &Row, other: &Row) -> bool {
     one.head == other.head && known(one) == known(other)
 }
 
-#[cfg(test)]
 #[cfg(feature = "memory")]
+#[cfg(test)]
 mod tests;
