@@ -4,7 +4,9 @@
 mod support;
 
 use futures_executor::block_on;
-use support::{Attacker, Place, Unread, damage, make_scopes, name, row, scope, set, text, vault};
+use support::{
+    Attacker, Place, Unread, damage, maintenance, make_scopes, name, reseal, row, scope, set, text, vault,
+};
 use undertone_core::record::RecordError;
 use undertone_core::{Names, StoreError};
 use undertone_local::Home;
@@ -94,6 +96,7 @@ fn an_edited_version_is_found_and_named() {
     let (_place, home, attacker) = filled();
     for edit in [
         "kind = 2",
+        "kind = 3",
         "kind = 7",
         "rules = 'hosts=evil.example' || char(10)",
         "rules = 'hunter2'",
@@ -127,6 +130,50 @@ fn an_edited_version_is_found_and_named() {
         attacker.undo();
     }
     assert_eq!(history(&home), Ok(2));
+}
+
+#[test]
+fn what_was_sealed_anew_is_sealed_like_all_else() {
+    let (place, home, _) = filled();
+    let upkeep = maintenance(&home);
+    // In its own place, and then, longer, in another.
+    assert_eq!(block_on(upkeep.rotate(&scope("dev/sp_1"))).unwrap().resealed, 3);
+    let resealed = row(&home, "dev/sp_1", "TOKEN").unwrap().unwrap();
+    for longer in [false, true] {
+        if longer {
+            let record = [&**resealed.current.as_ref().unwrap().body.record(), b"and more"].concat();
+            block_on(home.store().write(reseal(&resealed, &[(2, &record)]))).unwrap();
+        }
+        let attacker = Attacker::of(&place);
+        for edit in [
+            "UPDATE rows SET revision = revision - 1 WHERE space = 'sp_1' AND name = 'TOKEN'",
+            "UPDATE versions SET record = record - 1 WHERE space = 'sp_1' AND name = 'TOKEN' AND number = 2",
+            "UPDATE versions SET record = 5 - (record = 5) WHERE space = 'sp_1' AND name = 'TOKEN' AND number = 2",
+            "UPDATE versions SET kind = 3 WHERE space = 'sp_1' AND name = 'TOKEN' AND number = 2",
+            "UPDATE epoch SET value = value - 1",
+        ] {
+            attacker.edit(edit);
+            damage(row(&home, "dev/sp_1", "TOKEN"));
+            attacker.undo();
+        }
+        assert!(row(&home, "dev/sp_1", "TOKEN").is_ok());
+    }
+}
+
+#[test]
+fn a_record_under_a_key_that_was_retired_does_not_open_when_it_is_put_back() {
+    let (place, home, attacker) = filled();
+    let upkeep = maintenance(&home);
+    block_on(upkeep.rotate(&scope("dev/sp_1"))).unwrap();
+    assert_eq!(block_on(upkeep.compact(&scope("dev/sp_1"))).unwrap().retired, 1);
+    assert_eq!(text(&home, "dev/sp_1", "TOKEN"), Ok("the second value".to_owned()));
+    // From a copy of the file as it was.
+    let records =
+        attacker.kept("SELECT record FROM kept_records WHERE id = (SELECT max(id) FROM kept_records)");
+    let attacker = Attacker::of(&place);
+    attacker
+        .edit(&format!("UPDATE records SET record = x'{records}' WHERE id = (SELECT max(id) FROM records)"));
+    assert_eq!(text(&home, "dev/sp_1", "TOKEN"), Err(Unread::Key));
 }
 
 #[test]

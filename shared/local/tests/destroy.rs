@@ -163,8 +163,8 @@ fn keys_that_were_retired_or_wrapped_anew_are_in_no_file_any_more() {
     let mut gone: BTreeSet<[u8; 16]> = BTreeSet::new();
     for (part, keys) in made.chunks(50).enumerate() {
         let anew = |key: &WrappedKey| WrappedKey { blob: random_bytes::<134>().into(), ..key.clone() };
-        let batch = match part % 2 {
-            0 => Batch {
+        let batch = match part % 4 {
+            0..3 => Batch {
                 retired: keys.iter().skip(1).map(|key| (dev.clone(), key.id)).collect(),
                 ..Batch::default()
             },

@@ -10,10 +10,14 @@ use std::fs;
 use std::path::Path;
 
 use futures_executor::block_on;
-use support::{Place, Unread, make_scopes, name, open, scope, set, text, vault};
+use support::{Place, Unread, change, maintenance, make_scopes, name, open, scope, set, text, vault};
 use undertone_core::audit::{AuditRow, Verified};
+use undertone_core::idempotency::{ClaimId, Claimed, IdempotencyError, IdempotencyKey};
 use undertone_core::vault::Spelling;
-use undertone_core::{ChainRows, Environment, Epoch, History, Names, Row, Space, Store};
+use undertone_core::{
+    Batch, Body, ChainRows, Change, Environment, Epoch, History, Names, Row, Space, Store, Version,
+    VersionChange,
+};
 use undertone_local::Home;
 
 const VALUES: [(&str, &str, &str); 5] = [
@@ -37,7 +41,28 @@ fn filled() -> (Place, Home) {
     let vault = vault(&home);
     block_on(vault.lock(&scope("dev"), &name("OTHER"))).unwrap();
     block_on(vault.block(&scope("dev/sp_1"), &name("BLOCKED"), Spelling::Canonical)).unwrap();
+    // All of the Space sealed anew, under another key.
+    block_on(maintenance(&home).rotate(&scope("dev/sp_1"))).unwrap();
+    block_on(maintenance(&home).compact(&scope("dev/sp_1"))).unwrap();
+    let VersionChange::Add(version) = change("EXTERNAL", b"").versions else { panic!("it adds one") };
+    let external = Version { body: Body::External(vec![7; 200].into()), ..version };
+    let external = Change { versions: VersionChange::Add(external), ..change("EXTERNAL", b"") };
+    block_on(home.store().write(Batch { changes: vec![external], ..Batch::default() })).unwrap();
+    assert_eq!(claim(&home), Ok(Claimed::Yours));
+    block_on(home.idempotency().finish(&event(), CLAIM, ANSWER, jiff::Timestamp::MAX)).unwrap();
     (place, home)
+}
+
+const CLAIM: ClaimId = ClaimId([1; 16]);
+const ANSWER: &str = "{\"answer\":\"to the event\"}";
+
+fn event() -> IdempotencyKey {
+    IdempotencyKey { agent: "agent".parse().unwrap(), event: "an event".to_owned(), digest: [7; 32] }
+}
+
+fn claim(home: &Home) -> Result<Claimed, IdempotencyError> {
+    let (now, later) = (jiff::Timestamp::UNIX_EPOCH, jiff::Timestamp::MAX);
+    block_on(home.idempotency().claim(&event(), CLAIM, now, later))
 }
 
 /// Everything that can be read without opening a record.
@@ -106,6 +131,12 @@ impl Expected {
         let only: Vec<_> = only.into_iter().collect();
         if let Ok(chain) = block_on(store.chain(&scope("dev/sp_1").chain(), Names::Only(&only))) {
             assert_eq!(rows(chain).len(), VALUES.len(), "{flipped}");
+        }
+        match claim(&home) {
+            Ok(Claimed::Done(answer)) => assert_eq!(answer, ANSWER, "{flipped}"),
+            // Under another name it isn't found, and the event is handled again.
+            Ok(Claimed::Yours) | Err(_) => errors = true,
+            Ok(other) => panic!("{flipped}: {other:?}"),
         }
         match block_on(home.audit().verify()) {
             Ok(Verified::Intact { .. }) => {

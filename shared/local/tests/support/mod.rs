@@ -243,6 +243,12 @@ impl Attacker {
         assert!(before < self.connection.total_changes(), "nothing was edited: {sql}");
     }
 
+    /// One field of what was there, in hex.
+    pub fn kept(&self, sql: &str) -> String {
+        let bytes: Vec<u8> = self.connection.query_row(sql, [], |columns| columns.get(0)).unwrap();
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
     /// Puts everything back as it was.
     pub fn undo(&self) {
         for table in TABLES {
