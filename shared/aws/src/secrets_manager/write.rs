@@ -42,7 +42,8 @@ impl SecretsManagerStore {
         let environment = self.read_one(&Scope::Environment(space.environment.clone())).await?;
         let write = WriteId::random();
         let empty = Document::of_space(space, write);
-        self.create(&empty.with(batch, write, Some(&environment.document))?).await
+        let filled = empty.with(batch, write, Some(&environment.document))?;
+        self.create(&Document { epoch: empty.epoch, writes: empty.writes, ..filled }).await
     }
 
     async fn create(&self, document: &Document) -> Result<(), StoreError> {
