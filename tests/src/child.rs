@@ -23,11 +23,13 @@ pub fn is_alone(test: &str) -> bool {
 
 /// Runs one test of this binary again, with these variables.
 pub fn run_again(test: &str, variables: &[(&str, &str)]) -> Output {
+    again(test).envs(variables.iter().copied()).output().expect("a test's binary runs")
+}
+
+/// The command that runs one test of this binary again.
+pub fn again(test: &str) -> Command {
     let program = std::env::current_exe().expect("a test has a binary");
-    Command::new(program)
-        .args([test, "--exact", "--nocapture", "--test-threads=1"])
-        .env(MARK, "1")
-        .envs(variables.iter().copied())
-        .output()
-        .expect("a test's binary runs")
+    let mut command = Command::new(program);
+    command.args([test, "--exact", "--nocapture", "--test-threads=1"]).env(MARK, "1");
+    command
 }

@@ -7,5 +7,6 @@ pub mod fake_aws;
 pub mod fault_proxy;
 pub mod network;
 pub mod programs;
+pub mod runtime_api;
 pub mod servers;
 pub mod world;
