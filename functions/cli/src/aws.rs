@@ -119,7 +119,7 @@ impl Aws {
 
     /// Wraps keys anew under another KMS key.
     pub(crate) fn rewrapper(&self, to: &str) -> Result<Arc<dyn Rewrapper>, Failure> {
-        let key = |text: &str| KmsKey::new(text).map_err(|error| Failure::Usage(error.to_string()));
+        let key = |text: &str| text.parse::<KmsKey>().map_err(|error| Failure::Usage(error.to_string()));
         let (from, to) = (key(&self.settings.kms_key)?, key(to)?);
         Ok(Arc::new(KmsRewrapper::new(self.connection.clone(), from, to)))
     }
@@ -143,7 +143,7 @@ fn as_settings(settings: &AwsSettings) -> Result<InstallationSettings, Failure> 
             RowsIn::SecretsManager { prefix }
         }
     };
-    let kms_key = KmsKey::new(&settings.kms_key).map_err(|error| Failure::Usage(error.to_string()))?;
+    let kms_key = settings.kms_key.parse::<KmsKey>().map_err(|error| Failure::Usage(error.to_string()))?;
     let audit = AuditTo::DynamoDb { table: settings.audit_table.clone() };
     Ok(InstallationSettings { rows, kms_key, audit, idempotency_table: None })
 }

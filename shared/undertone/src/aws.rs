@@ -5,7 +5,7 @@
 //! | `UNDERTONE_STORE` | `dynamodb` or `secrets-manager` |
 //! | `UNDERTONE_TABLE` | the table of rows |
 //! | `UNDERTONE_PREFIX` | what names in Secrets Manager begin with |
-//! | `UNDERTONE_KMS_KEY` | the KMS key, best by its ARN |
+//! | `UNDERTONE_KMS_KEY` | the KMS key, best by its ARN; after commas its replicas in other regions |
 //! | `UNDERTONE_AUDIT` | `dynamodb`, or, chosen explicitly, `log` |
 //! | `UNDERTONE_AUDIT_TABLE` | the table of the audit log |
 //! | `UNDERTONE_IDEMPOTENCY_TABLE` | the table of events that were handled; without it none are remembered |
@@ -72,7 +72,7 @@ pub(crate) async fn if_asked_for(
             RowsIn::SecretsManager { prefix: parsed("prefix in undertone.toml", &aws.prefix)? }
         }
     };
-    let kms_key = KmsKey::new(&aws.kms_key);
+    let kms_key = aws.kms_key.parse::<KmsKey>();
     let kms_key = kms_key.map_err(|error| refused("kms_key in undertone.toml", error.to_string()))?;
     let audit = AuditTo::DynamoDb { table: aws.audit_table };
     let settings = InstallationSettings { rows, kms_key, audit, idempotency_table: None };
@@ -132,7 +132,7 @@ fn settings(variable: &dyn Fn(&str) -> Option<String>) -> Result<InstallationSet
         Some("log") => AuditTo::Log,
         Some(_) => return Err(refused("UNDERTONE_AUDIT", "it is dynamodb or log".to_owned())),
     };
-    let kms_key = KmsKey::new(&needed("UNDERTONE_KMS_KEY")?);
+    let kms_key = needed("UNDERTONE_KMS_KEY")?.parse::<KmsKey>();
     let kms_key = kms_key.map_err(|error| refused("UNDERTONE_KMS_KEY", error.to_string()))?;
     let idempotency_table = variable("UNDERTONE_IDEMPOTENCY_TABLE");
     Ok(InstallationSettings { rows, kms_key, audit, idempotency_table })

@@ -1,5 +1,6 @@
 //! Which KMS key is meant, and whether an answer is from it.
 
+use std::str::FromStr;
 use std::sync::{Arc, OnceLock};
 
 /// A symmetric key of KMS, named by its ARN, its id or an alias.
@@ -49,6 +50,17 @@ pub enum KmsKeyError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the KMS key isn't in the region `{0}`, and no replica of it there is listed: list its ARN")]
 pub(crate) struct NotHere(String);
+
+/// As settings write it: the key, and after commas the ARNs of its replicas in other regions.
+impl FromStr for KmsKey {
+    type Err = KmsKeyError;
+
+    fn from_str(text: &str) -> Result<Self, KmsKeyError> {
+        let mut names = text.split(',').map(str::trim);
+        let key = Self::new(names.next().unwrap_or_default())?;
+        names.try_fold(key, Self::with_replica)
+    }
+}
 
 impl KmsKey {
     /// The key with this ARN, id or alias.
@@ -167,6 +179,18 @@ mod tests {
 
     fn arn(region: &str, resource: &str) -> String {
         format!("arn:aws:kms:{region}:111122223333:{resource}")
+    }
+
+    #[test]
+    fn settings_name_a_key_and_its_replicas() {
+        let key = "arn:aws:kms:eu-central-1:123456789012:key/mrk-0123456789abcdef0123456789abcdef";
+        let replica = key.replace("eu-central-1", "us-east-1");
+        let both: KmsKey = format!("{key}, {replica}").parse().unwrap();
+        assert_eq!(both.in_region("us-east-1").ok(), Some(replica));
+        assert!(both.in_region("eu-west-1").is_err());
+        for wrong in ["", ",", "alias/a,alias/b", &format!("{key},{key}"), &format!("{key},")] {
+            assert!(wrong.parse::<KmsKey>().is_err(), "{wrong}");
+        }
     }
 
     #[test]
