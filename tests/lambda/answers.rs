@@ -85,6 +85,14 @@ fn shown(error: LambdaError) -> String {
 }
 
 #[tokio::test]
+async fn not_even_a_panic_of_the_runtime_shows_what_it_says() {
+    let counts: undertone_lambda::Counts = Arc::new(|| panic!("{CANARY}"));
+    let served = Served::with_options(|options| Options { counts: Some(counts), ..options }).await;
+    let error = served.invoke(event("e", json!({})), LONG).await.expect_err("it panics");
+    assert!(matches!(error, LambdaError::Panicked) && !shown(error).contains(CANARY));
+}
+
+#[tokio::test]
 async fn a_handler_is_cut_off_before_the_deadline_and_the_event_comes_again() {
     let served = Served::new().await;
     let began = Instant::now();

@@ -12,7 +12,7 @@ use undertone_tests::child::{again, is_child};
 use undertone_tests::runtime_api::{Extensions, RuntimeApi};
 use undertone_tests::world::World;
 
-use crate::served::{CANARY, LONG, event, listener, set_token};
+use crate::served::{CANARY, LONG, event, listener, message, returned, set_token};
 
 /// A listener's process.
 struct Process {
@@ -141,6 +141,24 @@ async fn a_process_that_is_told_to_end_does_so_in_time_and_acknowledges_only_wha
             assert_eq!(done, acknowledged, "{ms}: {:?}", api.calls());
         }
     }
+}
+
+#[tokio::test]
+async fn a_batch_that_is_told_to_end_gives_back_what_it_has_not_begun() {
+    let api = RuntimeApi::start(Extensions::Served).await;
+    let process = Process::start(&api, &[]);
+    let wait = json!({ "do": "wait", "ms": 40 });
+    let records = ["m1", "m2", "m3"].map(|id| {
+        let mut record = message(id, event(id, wait.clone()));
+        record["eventSourceARN"] = json!("arn:aws:sqs:us-east-1:123456789012:events.fifo");
+        record
+    });
+    let id = api.send(json!({ "Records": records }), LONG);
+    process.says("a handler began").await;
+    process.signal("TERM");
+    let said = process.end().await;
+    assert_eq!(said.matches("a handler began").count(), 1, "{said}");
+    assert_eq!(returned(&api.answer(&id).await.result.expect("an answer")), ["m2", "m3"]);
 }
 
 #[tokio::test]

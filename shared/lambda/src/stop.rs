@@ -64,3 +64,33 @@ impl Drop for UnderWay {
         self.0.send_modify(|count| *count -= 1);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    const GRACE: Duration = Duration::from_secs(1);
+
+    #[tokio::test]
+    async fn what_ends_by_itself_is_waited_for_and_what_does_not_is_cut_off() {
+        for (work_ms, cut, waited) in [(0, false, 0..900), (50, false, 50..900), (10_000, true, 1_000..1_900)] {
+            let stop = Stop::default();
+            let under_way = stop.begin();
+            let work = async {
+                let _under_way = under_way;
+                tokio::select! {
+                    () = tokio::time::sleep(Duration::from_millis(work_ms)) => false,
+                    () = stop.cut_off() => true,
+                }
+            };
+            let began = Instant::now();
+            assert!(!stop.is_stopping());
+            let (was_cut, ()) = tokio::join!(work, stop.stop(GRACE));
+            assert!(stop.is_stopping());
+            assert_eq!(was_cut, cut, "{work_ms}");
+            assert!(waited.contains(&began.elapsed().as_millis()), "{work_ms}: {:?}", began.elapsed());
+        }
+    }
+}
