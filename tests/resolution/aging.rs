@@ -80,6 +80,19 @@ async fn a_denial_is_no_outage_and_takes_effect_at_once() {
 }
 
 #[tokio::test]
+async fn a_denial_reaches_handles_from_before_the_key_was_unwrapped_again() {
+    let world = world().await;
+    let asker = Asker::new(&world, &["TOKEN"]);
+    let held = asker.handle("live", "TOKEN").await.expect("the key service is well");
+    world.clock.forward(SOFT + SOFT / 5);
+    assert_eq!(asker.ask("live", "TOKEN").await, value("a-value", "live"), "by a key unwrapped anew");
+    world.keys.set_fault(Some(KeyError::Denied("DisabledException".to_owned())));
+    world.clock.forward(SOFT + SOFT / 5);
+    assert_eq!(asker.ask("live", "TOKEN").await, Answer::Denied(scope("live")));
+    assert_eq!(send(&held, HOST).await, Answer::Denied(scope("live")), "it isn't too old by itself");
+}
+
+#[tokio::test]
 async fn a_denial_is_not_retried_by_itself_and_is_audited_as_a_refusal() {
     let world = world().await;
     let asker = Asker::new(&world, &["TOKEN"]);

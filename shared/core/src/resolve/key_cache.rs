@@ -2,11 +2,13 @@
 //!
 //! A key is taken as it is for about [`SOFT`], then unwrapped again. While the key service can't
 //! be reached it goes on serving until [`HARD`], and then no longer. A service that answers no is
-//! no outage: the key is forgotten at once, and nothing that holds it opens another record.
+//! no outage: the key is forgotten at once, and nothing that holds it opens another record,
+//! however often it was unwrapped since.
 
+use std::collections::HashMap;
 use std::future::ready;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -29,6 +31,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 type Answer = Result<Arc<OpenKey>, KeyError>;
 type Key = (KeyScope, WrappedKey);
+/// Whether the key service has refused a key: one word for all who hold it.
+type Refused = Arc<AtomicBool>;
 
 /// A scope key, unwrapped a while ago. Wiped when nobody holds it any more.
 pub struct OpenKey {
@@ -36,7 +40,7 @@ pub struct OpenKey {
     unwrapped: Moment,
     soft: Duration,
     uses: AtomicU64,
-    refused: AtomicBool,
+    refused: Refused,
     outage: Mutex<Option<Outage>>,
 }
 
@@ -52,14 +56,25 @@ struct Outage {
 pub struct KeyCache {
     opener: Arc<dyn Opener>,
     clock: Arc<dyn Clock>,
-    cached: Arc<Cache<Key, Arc<OpenKey>>>,
+    known: Arc<Known>,
     flights: Flights<Key, Answer>,
+}
+
+/// What was unwrapped so far.
+struct Known {
+    cached: Cache<Key, Arc<OpenKey>>,
+    /// Also of keys that aren't cached any more and are still held.
+    refused: Mutex<HashMap<Key, Weak<AtomicBool>>>,
+    /// How often everything was forgotten.
+    forgotten: AtomicU64,
 }
 
 impl KeyCache {
     /// An empty cache.
     pub fn new(opener: Arc<dyn Opener>, clock: Arc<dyn Clock>) -> Self {
-        Self { opener, clock, cached: Arc::new(Cache::new(ENTRIES)), flights: Flights::new() }
+        let known =
+            Known { cached: Cache::new(ENTRIES), refused: Mutex::default(), forgotten: AtomicU64::new(0) };
+        Self { opener, clock, known: Arc::new(known), flights: Flights::new() }
     }
 
     /// The key, unwrapped now or a short while ago.
@@ -72,17 +87,27 @@ impl KeyCache {
     }
 
     pub(super) fn forget_stale(&self) {
-        self.cached.retain(|_, key| key.unwrapped.is_within(HARD, &*self.clock));
+        self.known.cached.retain(|_, key| key.unwrapped.is_within(HARD, &*self.clock));
     }
 
     /// Forgets every key. Those that nobody uses at this moment are wiped.
     pub fn forget_all(&self) {
-        self.cached.clear();
+        self.known.forgotten.fetch_add(1, Ordering::AcqRel);
+        self.known.cached.clear();
+    }
+
+    /// A cached key for which this caller needs to ask nobody.
+    fn usable(&self, key: &Key) -> Option<Arc<OpenKey>> {
+        self.settled(key).or_else(|| {
+            // One asks whether the outage is over; the others needn't wait for that.
+            let known = self.known.cached.get(key).filter(|known| known.is_stale())?;
+            (known.is_valid(&*self.clock) && self.flights.is_under_way(key)).then_some(known)
+        })
     }
 
     /// A cached key for which nobody needs to be asked now.
-    fn usable(&self, key: &Key) -> Option<Arc<OpenKey>> {
-        let cached = self.cached.get(key)?;
+    fn settled(&self, key: &Key) -> Option<Arc<OpenKey>> {
+        let cached = self.known.cached.get(key)?;
         let may_be_used = cached.is_fresh(&*self.clock) || cached.waits_out_an_outage(&*self.clock);
         may_be_used.then(|| {
             cached.uses.fetch_add(1, Ordering::Relaxed);
@@ -92,35 +117,42 @@ impl KeyCache {
 
     /// What a flight brought that landed since this caller looked; else an unwrap.
     fn landed_or_unwrap(&self, key: &Key) -> BoxFuture<'static, Answer> {
-        if let Some(landed) = self.usable(key) {
+        if let Some(landed) = self.settled(key) {
             return Box::pin(ready(Ok(landed)));
         }
-        let (opener, cached, clock) = (self.opener.clone(), self.cached.clone(), self.clock.clone());
+        let (opener, known, clock) = (self.opener.clone(), self.known.clone(), self.clock.clone());
         let key = key.clone();
         Box::pin(async move {
-            match unwrap_checked(&*opener, &key.0, &key.1).await {
+            let forgotten = known.forgotten.load(Ordering::Acquire);
+            // Its age counts from here: at this moment nobody has said yet that it may be used.
+            let asked = Moment::now(&*clock);
+            let abandoned = Abandoned::unless_answered(known.cached.get(&key), &clock);
+            let answer = unwrap_checked(&*opener, &key.0, &key.1).await;
+            abandoned.answered();
+            match answer {
                 Ok(unwrapped) => {
-                    let open = Arc::new(OpenKey::new(unwrapped, &*clock));
-                    cached.insert(key, open.clone());
+                    let refused = known.refused(&key);
+                    let open = Arc::new(OpenKey { refused, ..OpenKey::aged(unwrapped, asked) });
+                    if known.forgotten.load(Ordering::Acquire) == forgotten {
+                        known.cached.insert(key, open.clone());
+                    }
                     Ok(open)
                 }
                 Err(KeyError::Unavailable(problem)) => {
-                    let known = cached.get(&key);
-                    match known.filter(|known| known.unwrapped.is_within(HARD, &*clock)) {
-                        Some(known) => {
-                            known.note_outage(&*clock);
-                            Ok(known)
+                    let held = known.cached.get(&key);
+                    match held.filter(|held| held.is_valid(&*clock)) {
+                        Some(held) => {
+                            held.note_outage(&*clock);
+                            Ok(held)
                         }
                         None => {
-                            cached.remove(&key);
+                            known.cached.remove(&key);
                             Err(KeyError::Unavailable(problem))
                         }
                     }
                 }
                 Err(error @ (KeyError::Denied(_) | KeyError::BadAnswer(_))) => {
-                    if let Some((_, known)) = cached.remove(&key) {
-                        known.refused.store(true, Ordering::Release);
-                    }
+                    known.refuse(&key);
                     Err(error)
                 }
             }
@@ -128,16 +160,68 @@ impl KeyCache {
     }
 }
 
+impl Known {
+    /// The word on a key: that of those who hold it, or a new one.
+    fn refused(&self, key: &Key) -> Refused {
+        let mut all = self.refused.lock().expect("no holder of this lock panics");
+        if let Some(refused) = all.get(key).and_then(Weak::upgrade) {
+            return refused;
+        }
+        if 2 * ENTRIES <= all.len() {
+            all.retain(|_, refused| 0 < refused.strong_count());
+        }
+        let refused = Refused::default();
+        all.insert(key.clone(), Arc::downgrade(&refused));
+        refused
+    }
+
+    fn refuse(&self, key: &Key) {
+        let refused = self.refused.lock().expect("no holder of this lock panics").remove(key);
+        if let Some(refused) = refused.and_then(|refused| refused.upgrade()) {
+            refused.store(true, Ordering::Release);
+        }
+        self.cached.remove(key);
+    }
+}
+
+/// A try that everybody stopped waiting for. Whoever comes next takes the key that is known, as in
+/// an outage, rather than wait as long and in vain.
+struct Abandoned<'a> {
+    known: Option<Arc<OpenKey>>,
+    clock: &'a dyn Clock,
+}
+
+impl<'a> Abandoned<'a> {
+    fn unless_answered(known: Option<Arc<OpenKey>>, clock: &'a Arc<dyn Clock>) -> Self {
+        Self { known, clock: &**clock }
+    }
+
+    fn answered(mut self) {
+        self.known = None;
+    }
+}
+
+impl Drop for Abandoned<'_> {
+    fn drop(&mut self) {
+        if let Some(known) = &self.known {
+            known.note_outage(self.clock);
+        }
+    }
+}
+
 impl OpenKey {
     /// A key that is in hand.
     pub(super) fn new(key: ScopeKey, clock: &dyn Clock) -> Self {
-        let unwrapped = Moment::now(clock);
+        Self::aged(key, Moment::now(clock))
+    }
+
+    fn aged(key: ScopeKey, unwrapped: Moment) -> Self {
         Self {
             key,
             unwrapped,
             soft: jittered(SOFT),
             uses: AtomicU64::new(0),
-            refused: AtomicBool::new(false),
+            refused: Refused::default(),
             outage: Mutex::default(),
         }
     }
