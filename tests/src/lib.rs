@@ -2,6 +2,7 @@
 
 pub mod certificates;
 pub mod child;
+pub mod emulators;
 pub mod encodings;
 pub mod fake_aws;
 pub mod fault_proxy;

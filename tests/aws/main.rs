@@ -1,0 +1,12 @@
+//! Do the adapters for AWS keep the ports' contracts, against emulators and against AWS at its worst?
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
+
+mod audit;
+mod cloud;
+mod dynamo;
+mod external;
+mod idempotency;
+mod kms;
+mod outages;
+mod secrets_manager;
