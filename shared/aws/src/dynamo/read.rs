@@ -22,7 +22,7 @@ use super::table::{Keys, LARGEST_TRANSACTION, Patience, Range, Undone};
 /// A row's name with its scope.
 pub(super) type RowKey = (Scope, SecretName);
 
-const CHANGED: &str = "what was to be read changed all the time:";
+const CHANGED: &str = "what was to be read changed all the time, or the table was at its limit:";
 
 /// Some heads and rows as they were at one moment.
 #[derive(Clone, Debug, Default)]

@@ -20,7 +20,7 @@ use undertone_core::{StoreError, random_bytes};
 
 use super::head::edited;
 use super::item::{Edited, Item};
-use super::place::Place;
+use super::place::{AFTER_ROWS, Place};
 use crate::fault::{Fault, fault};
 
 /// How many items one transaction has at most.
@@ -73,6 +73,14 @@ impl Action {
         match self {
             Action::Put(item, _) => item.size(),
             Action::Delete(_, size) => *size,
+        }
+    }
+
+    /// Whether it removes a version that isn't current.
+    pub(super) fn removes_a_version(&self) -> bool {
+        match self {
+            Action::Put(..) => false,
+            Action::Delete(place, _) => place.sk.starts_with(AFTER_ROWS),
         }
     }
 }
@@ -210,9 +218,13 @@ impl Table {
             _ => {}
         }
         let fault = fault("TransactWriteItems", &error);
-        let is_unknown = matches!(fault, Fault::Unavailable(_) | Fault::Garbled(_));
-        let error = self.error("TransactWriteItems", fault);
-        Err(if is_unknown { Undone::Unknown(error) } else { Undone::Failed(error) })
+        Err(match &fault {
+            Fault::Unavailable(_) | Fault::Garbled(_) => {
+                Undone::Unknown(self.error("TransactWriteItems", fault))
+            }
+            Fault::Code(code) if code == "ValidationException" => Undone::TooLarge,
+            Fault::Denied(_) | Fault::Code(_) => Undone::Failed(self.error("TransactWriteItems", fault)),
+        })
     }
 
     pub(super) fn error(&self, operation: &str, fault: Fault) -> StoreError {

@@ -24,7 +24,7 @@ const LARGEST_WRITE: usize = 4_000_000;
 /// How much of a transaction is used to destroy older versions beforehand.
 const ROOM_FOR_OLDER: (usize, usize) = (LARGEST_TRANSACTION - 10, LARGEST_WRITE - 600_000);
 
-const OTHERS: &str = "others changed the same scope all the time:";
+const OTHERS: &str = "others changed the same scope all the time, or the table was at its limit:";
 const AWAY: &str = "whether the change was made isn't known: look at it before you";
 
 /// What a batch needs to know.
@@ -68,7 +68,7 @@ impl DynamoStore {
             }
             let (actions, is_all) = match fits(&actions) {
                 true => (actions, true),
-                false => (fewer_versions(batch, &known)?, false),
+                false => (fewer_versions(batch, &known, actions)?, false),
             };
             let token = token();
             match self.table.write_together(&actions, &token).await {
@@ -166,7 +166,11 @@ impl DynamoStore {
 
 /// A step that destroys the oldest versions of the row that has most to destroy. The row stays as
 /// it is otherwise, its revision too: whoever is stopped here can begin again.
-fn fewer_versions(batch: &Batch, known: &Known) -> Result<Vec<Action>, StoreError> {
+fn fewer_versions(batch: &Batch, known: &Known, mut all: Vec<Action>) -> Result<Vec<Action>, StoreError> {
+    all.retain(|action| !action.removes_a_version());
+    if !fits(&all) {
+        return Err(too_much(batch));
+    }
     let destroyed =
         batch.changes.iter().filter(|change| matches!(change.versions, VersionChange::DestroyAll));
     let destroyed = destroyed.map(|change| (change.scope.clone(), change.name.clone()));
