@@ -8,8 +8,8 @@ use undertone_tests::emulators::Ministack;
 use undertone_tests::fault_proxy::FaultProxy;
 
 use super::world::{
-    World, change, changes, existing, history, make_scopes, name, new_row, next_version, read, scope,
-    version, write,
+    Attributes, World, change, changes, existing, history, make_scopes, name, new_row, next_version, read,
+    scope, text, version, write,
 };
 use crate::cloud::connection;
 
@@ -119,16 +119,19 @@ async fn a_listed_spelling_without_its_row_bars_nothing() {
             assert_eq!(spelt.is_ok(), spelling == "token", "{spelt:?}");
         }
     }
-    let listed: Vec<_> = world.items().await;
-    let listed: Vec<_> =
-        listed.into_iter().filter(|item| item["pk"].as_s().unwrap().starts_with("names#")).collect();
-    assert_eq!(listed.len(), spaces.len());
+    let listed = async || -> Vec<Attributes> {
+        let items = world.items().await.into_iter();
+        items.filter(|item| text(item, "pk").starts_with("names#")).collect()
+    };
+    let entries = listed().await;
+    assert_eq!(entries.len(), spaces.len());
     assert!(write(&other, new_row("dev", "TOKEN")).await.is_err(), "their rows are there");
     for scope in &spaces {
         let gone = change(&*world.store, scope, "token", VersionChange::DestroyAll).await;
         write(&*world.store, gone).await.unwrap();
     }
-    for entry in &listed {
+    assert_eq!(listed().await, []);
+    for entry in &entries {
         world.put(entry).await;
     }
     write(&other, new_row("dev", "TOKEN")).await.unwrap();

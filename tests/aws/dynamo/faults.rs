@@ -119,6 +119,38 @@ async fn a_write_that_another_wrote_over_before_it_was_looked_for_is_still_ones_
     assert_eq!((history.row.revision, history.versions.len()), (Revision(2), 2));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_written_between_two_halves_of_a_read_is_in_both_or_in_none() {
+    let url = Ministack::start().url();
+    for (operation, nth) in [("Query", 2), ("BatchGetItem", 1)] {
+        let world = World::with_scopes(url).await;
+        for scope in ["dev", "dev/sp_1"] {
+            write(&*world.store, new_row(scope, "TOKEN")).await.unwrap();
+        }
+        let store = world.store.clone();
+        let run = Arc::new(move || {
+            now(async {
+                // So that the half that was sent before has been answered.
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                let both = [
+                    next_version(&*store, "dev", "TOKEN").await,
+                    next_version(&*store, "dev/sp_1", "TOKEN").await,
+                ];
+                store.write(changes(both.into())).await.unwrap();
+            });
+        });
+        let before = Before { operation, left: Arc::new(AtomicUsize::new(nth)), run };
+        let config = connection(url).dynamodb().config().to_builder().interceptor(before);
+        let other = world.other(&Client::from_conf(config.build())).await;
+        let many: Vec<_> =
+            (0..60).map(|number| name(&format!("NAME_{number}"))).chain([name("TOKEN")]).collect();
+        let names = if operation == "Query" { Names::All } else { Names::Only(&many) };
+        let chain = other.chain(&scope("dev/sp_1").chain(), names).await.unwrap();
+        let current = |at: usize| chain.scopes[at].rows[0].head.current;
+        assert_eq!((current(0), current(1)), (2, 2), "{operation}");
+    }
+}
+
 #[tokio::test]
 async fn a_table_that_is_away_is_unavailable_and_one_that_refuses_is_no_outage() {
     let world = World::with_scopes(Ministack::start().url()).await;

@@ -155,8 +155,11 @@ async fn versions_come_and_go_in_any_order() {
     let revoked = history(store, "dev", "TOKEN").await.versions.into_iter().filter(|version| version.revoked);
     assert_eq!(revoked.map(|version| version.number).collect::<BTreeSet<_>>(), [1, 4].into());
     for taken in [1, 4, 6] {
-        let again = change(store, "dev", "TOKEN", VersionChange::AddAll(vec![version(taken)])).await;
-        assert!(matches!(write(store, again).await, Err(StoreError::Conflict { .. })), "{taken}");
+        for versions in [VersionChange::Add(version(taken)), VersionChange::AddAll(vec![version(taken)])] {
+            let mut again = change(store, "dev", "TOKEN", versions).await;
+            again.head.current = 1;
+            assert!(matches!(write(store, again).await, Err(StoreError::Conflict { .. })), "{taken}");
+        }
     }
     let body = Body::Value(b"sealed anew".to_vec().into());
     let row = existing(store, "dev", "TOKEN").await;

@@ -226,6 +226,8 @@ async fn what_was_once_right_is_refused_when_it_is_put_back() {
         world.put(item).await;
         let found = read(store, "dev/sp_1", "TOKEN").await;
         let versions = store.history(&scope("dev/sp_1"), &name("TOKEN")).await;
+        let all = store.chain(&scope("dev/sp_1").chain(), Names::All).await;
+        assert!(matches!(all, Err(StoreError::Damaged(_))) || text(item, "sk").starts_with("ver#"));
         // An old version isn't read together with its row.
         assert!(matches!(found, Err(StoreError::Damaged(_))) || text(item, "sk").starts_with("ver#"));
         assert!(matches!(versions, Err(StoreError::Damaged(_))), "{versions:?}");
