@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_secretsmanager::Client;
 use jiff::Timestamp;
@@ -55,8 +56,10 @@ impl World {
         let timeouts =
             TimeoutConfig::builder().connect_timeout(PATIENCE).operation_attempt_timeout(PATIENCE).build();
         let config = config(&proxy.url(), None).into_builder().timeout_config(timeouts).build();
-        let client = Connection::new(config, Arc::new(SystemClock::default())).secrets_manager();
-        open(&client, &self.prefix, &self.keys).await
+        let connection = Connection::new(config, Arc::new(SystemClock::default()));
+        let quick = RetryConfig::standard().with_initial_backoff(Duration::from_millis(10));
+        let config = connection.secrets_manager().config().to_builder().retry_config(quick);
+        open(&Client::from_conf(config.build()), &self.prefix, &self.keys).await
     }
 
     /// The name of a scope's secret.
