@@ -22,6 +22,9 @@ say "Rust: all crates, then the documentation's examples"
 cargo test --workspace --locked --lib --bins --tests
 cargo test --workspace --locked --doc
 
+say "AWS in an emulator: the functions built, the template deployed, secrets set, events sent, all that is stored searched"
+scripts/demo-aws.sh
+
 say "Benches compile"
 cargo check --workspace --locked --benches
 

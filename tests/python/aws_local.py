@@ -22,30 +22,38 @@ import urllib.request
 
 import boto3
 
+import aws_canary
 import aws_powers
 import aws_story
+from aws_events import ENVIRONMENT
+from aws_report import Failed
+from aws_secrets import Values
 from slack_stand_in import SlackStandIn
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 VENVS = ROOT / "target" / "venvs"
 REGION = "us-east-1"
 STACK = "undertone"
-
-
-class Failed(Exception):
-    """What went wrong and what to do about it."""
+STORES = ("dynamodb", "secrets-manager")
+# What the first bytes of a program say about the machine that it is for.
+MACHINES = {62: "x86_64", 183: "arm64"}
 
 
 class World:
     """What the steps of the story work with."""
 
     stack = STACK
+    root = ROOT
 
-    def __init__(self, scratch, endpoint, slack):
+    def __init__(self, scratch, arguments):
         self.scratch = scratch
-        self.endpoint = endpoint
-        self.slack = slack
+        self.code = arguments.code
+        self.cli = arguments.cli
+        self.values = Values()
+        self.slack = None
+        self.endpoint = None
         self.outputs = {}
+        self.credentials = None
 
     def client(self, service):
         return boto3.client(service, endpoint_url=self.endpoint, region_name=REGION, aws_access_key_id="test",
@@ -63,11 +71,15 @@ class World:
 
     def environment_of_admin(self):
         """The same under the role that writes secrets and can't read them: for the command line."""
-        reply = self.client("sts").assume_role(RoleArn=self.outputs["AdminApiRoleArn"], RoleSessionName="admin")
+        if not self.credentials:
+            role = self.outputs["AdminApiRoleArn"]
+            reply = self.client("sts").assume_role(RoleArn=role, RoleSessionName="admin")
+            self.credentials = reply["Credentials"]
         return self.environment() | {
-            "AWS_ACCESS_KEY_ID": reply["Credentials"]["AccessKeyId"],
-            "AWS_SECRET_ACCESS_KEY": reply["Credentials"]["SecretAccessKey"],
-            "AWS_SESSION_TOKEN": reply["Credentials"]["SessionToken"],
+            "UNDERTONE_HOME": str(self.scratch / "home"),
+            "AWS_ACCESS_KEY_ID": self.credentials["AccessKeyId"],
+            "AWS_SECRET_ACCESS_KEY": self.credentials["SecretAccessKey"],
+            "AWS_SESSION_TOKEN": self.credentials["SessionToken"],
         }
 
 
@@ -77,31 +89,43 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     began = time.monotonic()
     try:
+        for store in arguments.store or STORES:
+            tell(store, arguments)
+    except Failed as failed:
+        sys.exit(f"failed: {failed}")
+    say(f"done in {time.monotonic() - began:.0f} s; nothing is left running")
+
+
+def tell(store, arguments):
+    """The whole story, in an emulator of its own."""
+    with tempfile.TemporaryDirectory(prefix="undertone-aws-") as folder:
+        world = World(pathlib.Path(folder), arguments)
         with contextlib.ExitStack() as stack:
-            scratch = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="undertone-aws-")))
-            log = scratch / "ministack.log"
+            log = world.scratch / "ministack.log"
             stack.enter_context(shown_on_failure(log))
-            slack = stack.enter_context(SlackStandIn(aws_story.TOKENS))
-            endpoint = stack.enter_context(ministack(scratch, log))
-            say(f"ministack at {endpoint}, Slack's stand-in at {slack.url}")
-            world = World(scratch, endpoint, slack)
-            world.outputs = deploy(world, arguments)
+            world.slack = stack.enter_context(SlackStandIn(world.values.owners()))
+            world.endpoint = stack.enter_context(ministack(world.scratch, log))
+            say(f"with Store={store}: ministack at {world.endpoint}, Slack's stand-in at {world.slack.url}")
+            world.outputs = deploy(world, {"Store": store} | dict(pair.split("=", 1) for pair in arguments.set))
             for name, value in world.outputs.items():
                 print(f"   {name:22} {value}")
             for step in aws_story.STEPS if not arguments.deploy_only else []:
                 say(step.__doc__)
                 step(world)
-    except (Failed, aws_powers.Failed, aws_story.Failed) as failed:
-        sys.exit(f"failed: {failed}")
-    say(f"done in {time.monotonic() - began:.0f} s; nothing is left running")
+        if not arguments.deploy_only:
+            say("the emulator has ended and left its state: every file, searched too")
+            aws_canary.read_the_disk(world.scratch, world.values.all())
 
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description="Deploys infra/ into an emulator of AWS and sends events through.")
     parser.add_argument("--code", type=pathlib.Path, default=ROOT / "target" / "lambda",
                         help="a folder with slack-notifier/bootstrap and maintenance/bootstrap (target/lambda)")
+    parser.add_argument("--cli", type=pathlib.Path, default=ROOT / "target" / "debug" / "undertone",
+                        help="the command line (target/debug/undertone)")
+    parser.add_argument("--store", action="append", choices=STORES, help="tell it with this store only (both)")
     parser.add_argument("--set", action="append", default=[], metavar="PARAMETER=VALUE",
-                        help="a parameter of the template, such as Store=secrets-manager")
+                        help="a parameter of the template, such as LogRetentionDays=7")
     parser.add_argument("--deploy-only", action="store_true", help="deploy, print the outputs, tear down")
     return parser.parse_args()
 
@@ -119,6 +143,8 @@ def ministack(scratch, log):
         "IOT_MTLS_ENABLED": "0",
         "MINISTACK_HOST": "127.0.0.1",
         "GATEWAY_PORT": str(port),
+        # Written when it ends, for those who search it.
+        "PERSIST_STATE": "1",
         "STATE_DIR": str(scratch / "state"),
         # AWS waits for a minute before it calls an asynchronous function again.
         "LAMBDA_ASYNC_RETRY_BASE_SECONDS": "1",
@@ -149,7 +175,7 @@ def wait_until_ready(server, endpoint):
 
 
 def end_group(server):
-    for wanted, patience in (signal.SIGTERM, 3), (signal.SIGKILL, 3):
+    for wanted, patience in (signal.SIGTERM, 15), (signal.SIGKILL, 3):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(server.pid, wanted)
         end = time.monotonic() + patience
@@ -197,16 +223,16 @@ def shown_on_failure(log):
 # ── The stack ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def deploy(world, arguments):
-    """Runs `sam deploy` and gives the stack's outputs."""
-    template = laid_out(world.scratch, arguments.code)
+def deploy(world, wanted):
+    """Runs `sam deploy` with these parameters and gives the stack's outputs."""
+    template = laid_out(world.scratch, world.code)
     parameters = {
-        "Architecture": {"aarch64": "arm64"}.get(platform.machine(), "x86_64"),
-        "Environment": aws_story.ENVIRONMENT,
+        "Architecture": machine(),
+        "Environment": ENVIRONMENT,
         "AwsEndpointUrl": world.endpoint,
         "SlackApiUrl": world.slack.url,
         "AdminPrincipalArns": f"arn:aws:iam::{aws_powers.ACCOUNT}:root",
-    } | dict(pair.split("=", 1) for pair in arguments.set)
+    } | wanted
     began = time.monotonic()
     run([
         VENVS / "sam" / "bin" / "sam", "deploy", "--template-file", template, "--stack-name", STACK,
@@ -224,12 +250,21 @@ def deploy(world, arguments):
 def laid_out(scratch, code):
     """The template beside programs where it looks for them, whatever folder they come from."""
     for name in ("slack-notifier", "maintenance"):
-        if not (code / name / "bootstrap").is_file():
-            raise Failed(f"{code / name / 'bootstrap'} is missing: build the functions first (see infra/README.md)")
+        program = code / name / "bootstrap"
+        if not program.is_file():
+            raise Failed(f"{program} is missing: run scripts/build-functions.sh")
+        beginning = program.read_bytes()[:20]
+        built_for = MACHINES.get(int.from_bytes(beginning[18:20], "little"))
+        if beginning.startswith(b"\x7fELF") and built_for != machine():
+            raise Failed(f"{program} is for {built_for}: run scripts/build-functions.sh without options")
     (scratch / "infra").mkdir()
     (scratch / "target").mkdir()
     (scratch / "target" / "lambda").symlink_to(code.resolve())
     return shutil.copy(ROOT / "infra" / "template.yaml", scratch / "infra")
+
+
+def machine():
+    return {"aarch64": "arm64"}.get(platform.machine(), platform.machine())
 
 
 def run(command, world):

@@ -10,6 +10,8 @@ import json
 import sys
 import zipfile
 
+from aws_report import Failed, found
+
 ACCOUNT = "000000000000"
 ROLES = {"listener": "ListenerRole", "admin": "AdminApiRole", "maintenance": "MaintenanceRole"}
 
@@ -51,14 +53,17 @@ KEY = [
 ]
 TABLES = [
     ("dynamodb.delete_item", "AuditTable", ""),
+    ("dynamodb.update_item", "AuditTable", ""),
     ("dynamodb.scan", "AuditTable", ""),
     ("dynamodb.put_item", "IdempotencyTable", "l"),
     ("dynamodb.delete_item", "IdempotencyTable", "l"),
+    ("dynamodb.get_item", "IdempotencyTable", ""),
     ("dynamodb.scan", "IdempotencyTable", ""),
     ("dynamodb.scan", "RowsTable", ""),
 ]
 ROWS_IN_DYNAMODB = [
     ("dynamodb.get_item", "RowsTable", "l a m"),
+    ("dynamodb.batch_get_item", "RowsTable", "l a m"),
     ("dynamodb.query", "RowsTable", "l a m"),
     ("dynamodb.put_item", "RowsTable", "a m"),
     ("dynamodb.delete_item", "RowsTable", "a m"),
@@ -71,6 +76,7 @@ ROWS_IN_SECRETS_MANAGER = [
     ("dynamodb.put_item", "RowsTable", ""),
     ("secretsmanager.get_secret_value", SECRET, "l a m"),
     ("secretsmanager.put_secret_value", SECRET, "a m"),
+    ("secretsmanager.delete_secret", SECRET, ""),
     ("secretsmanager.get_secret_value", OTHERS_SECRET, ""),
     ("secretsmanager.put_secret_value", OTHERS_SECRET, ""),
     ("secretsmanager.list_secrets", None, "a m"),
@@ -86,10 +92,6 @@ QUEUES = [
     ("sqs.receive_message", "DeadLetterQueueUrl", ""),
     ("sqs.purge_queue", "QueueUrl", ""),
 ]
-
-
-class Failed(Exception):
-    """A role that may do more or less than it should."""
 
 
 def try_the_powers(world):
@@ -109,7 +111,7 @@ def try_the_powers(world):
                 wrong.append(f"{role}: {call} {subject}: {result}, should be {'allowed' if may else 'denied'}")
     if wrong:
         raise Failed("\n  ".join(["roles with the wrong powers:", *wrong]))
-    print(f"   {len(table)} calls as each of {', '.join(ROLES)}: allowed and denied as the template says")
+    found(f"{len(table)} calls as each of {', '.join(ROLES)}: allowed and denied as the template says")
 
 
 def prepare_secrets(world):
@@ -124,6 +126,8 @@ def prepared(world, call, subject):
     if service == "kms":
         return [service, operation, key_arguments(world, operation, subject)]
     if service == "dynamodb":
+        if operation == "batch_get_item":
+            return [service, operation, {"RequestItems": {world.outputs[subject]: {"Keys": [ITEM]}}}]
         arguments = {"put_item": {"Item": ITEM}, "query": KEY_OF_ROW, "scan": {}}.get(operation, {"Key": ITEM})
         return [service, operation, {"TableName": world.outputs[subject]} | arguments]
     if service == "sqs":

@@ -4,139 +4,172 @@ A step says what it found, or raises `Failed`.
 """
 
 import json
-import pathlib
-import time
-import urllib.error
-import urllib.parse
-import urllib.request
+from collections import Counter
 
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
-
+import aws_canary
 import aws_powers
+from aws_events import (
+    ENVIRONMENT,
+    call_url,
+    job_completed,
+    ready_made,
+    send_to_the_bus,
+    send_to_the_queue,
+    send_to_the_url,
+)
+from aws_report import demand, found, shown, wait_for
+from aws_secrets import (
+    BLOCKS,
+    INHERITS,
+    OVERRIDES,
+    check_the_deployment,
+    compact_keys,
+    read_the_audit_log,
+    rotate,
+    seed,
+)
 
-EVENTS = pathlib.Path(__file__).resolve().parents[2] / "events"
-ENVIRONMENT = "dev"
-
-# Whose each token is, for Slack's stand-in.
-TOKENS = {"xoxb-canary-0000-not-a-real-token": "dev"}
-
-
-class Failed(Exception):
-    """What the story expected and didn't find."""
+# As events/sqs-batch.json has them.
+POISONED = ready_made("sqs-batch.json")["Records"][1]["body"]
+TWICE = json.dumps(job_completed("evt_queue_twice", INHERITS, "import"))
+OVERRIDING = json.dumps(job_completed("evt_queue_globex", OVERRIDES, "export"))
+BLOCKED = json.dumps(job_completed("evt_queue_initech", BLOCKS, "import"))
+# Of the bus, the queue and the URL; whose token each brings to Slack.
+WANTED = Counter({(ENVIRONMENT, "`backup` is complete"): 1, (ENVIRONMENT, "`import` is complete"): 2,
+                  (OVERRIDES, "`export` is complete"): 1})
 
 
 def put_on_the_bus(world):
     """an event on the bus, and one of another Environment, which must pass by"""
-    envelope = json.loads((EVENTS / "eventbridge.json").read_text())
-    own = envelope["detail"]
-    other = own | {"context": own["context"] | {"environmentId": "elsewhere"}}
-    reply = world.client("events").put_events(Entries=[
-        {
-            "EventBusName": world.outputs["BusName"],
-            "Source": envelope["source"],
-            "DetailType": envelope["detail-type"],
-            "Detail": json.dumps(event),
-        }
-        for event in (own, other)
-    ])
-    if reply["FailedEntryCount"]:
-        raise Failed(f"the bus refused the event: {reply['Entries']}")
+    own = ready_made("eventbridge.json")["detail"]
+    other = own | {"id": "evt_of_others", "context": own["context"] | {"environmentId": "elsewhere"}}
+    send_to_the_bus(world, [own, other])
+    wait_for("the post", lambda: world.slack.received, lambda: world.slack.received)
+    found("one event arrived at Slack")
 
 
 def put_on_the_queue(world):
-    """a batch on the queue, one event of it poisoned"""
-    sqs = world.client("sqs")
-    # What failed is tried again after this time: not after the template's three minutes here.
-    sqs.set_queue_attributes(QueueUrl=world.outputs["QueueUrl"], Attributes={"VisibilityTimeout": "3"})
-    batch = json.loads((EVENTS / "sqs-batch.json").read_text())
-    reply = sqs.send_message_batch(
-        QueueUrl=world.outputs["QueueUrl"],
-        Entries=[{"Id": str(index), "MessageBody": record["body"]} for index, record in enumerate(batch["Records"])],
-    )
-    if reply.get("Failed"):
-        raise Failed(f"the queue refused events: {reply['Failed']}")
+    """a batch on the queue: two good events, one of them twice, one poisoned, one of the Space that blocks"""
+    send_to_the_queue(world, [TWICE, OVERRIDING, POISONED, TWICE, BLOCKED])
+    shown("evt_queue_twice, evt_queue_globex, half an event, evt_queue_twice again, evt_queue_initech")
 
 
 def call_the_url(world):
-    """an event to the function's URL: refused unsigned, taken signed"""
-    body = json.loads((EVENTS / "function-url.json").read_text())["body"].encode()
-    if (status := status_of(world, body, {})) != 403:
-        raise Failed(f"an unsigned call got {status}, not 403")
-    request = AWSRequest("POST", world.outputs["ListenerUrl"], {"content-type": "application/json"}, body)
-    SigV4Auth(Credentials("test", "test"), "lambda", "us-east-1").add_auth(request)
-    if (status := status_of(world, body, dict(request.headers))) // 100 != 2:
-        raise Failed(f"a signed call got {status}")
-
-
-def status_of(world, body, headers):
-    """Calls the URL at the emulator, which knows it by its host."""
-    host = urllib.parse.urlsplit(world.outputs["ListenerUrl"]).netloc
-    request = urllib.request.Request(world.endpoint, body, headers | {"host": host})
-    try:
-        with urllib.request.urlopen(request, timeout=35) as reply:
-            return reply.status
-    except urllib.error.HTTPError as refusal:
-        return refusal.code
+    """an event to the function's URL: refused unsigned, taken signed, answered as before the second time"""
+    body = json.dumps(job_completed("evt_url", INHERITS, "import")).encode()
+    status, _, _ = call_url(world, body, {})
+    demand(status == 403, f"an unsigned call got {status}, not 403")
+    demand(not send_to_the_url(world, "evt_url"), "the first call was answered as if it were a second one")
+    demand(send_to_the_url(world, "evt_url"), "the second call wasn't answered from the idempotency table")
+    found("403 unsigned, 200 signed, and 200 with `idempotency-replayed: true` for the same event again")
 
 
 def check_the_dead_letters(world):
-    """the poisoned event, and nothing else, is in the dead-letter queue"""
-    batch = json.loads((EVENTS / "sqs-batch.json").read_text())
-    wanted = sorted(record["body"] for record in batch["Records"] if not is_json(record["body"]))
-    sqs = world.client("sqs")
-    found = []
+    """what can't succeed ends in the dead-letter queue, and nothing else does"""
+    wanted = sorted([POISONED, BLOCKED])
+    sqs, letters = world.client("sqs"), []
 
     def arrived():
-        reply = sqs.receive_message(QueueUrl=world.outputs["DeadLetterQueueUrl"], MaxNumberOfMessages=10)
-        found.extend(message["Body"] for message in reply.get("Messages", []))
-        return len(wanted) <= len(found)
+        reply = sqs.receive_message(QueueUrl=world.outputs["DeadLetterQueueUrl"], MaxNumberOfMessages=10,
+                                    VisibilityTimeout=300)
+        letters.extend(message["Body"] for message in reply.get("Messages", []))
+        return len(wanted) <= len(letters)
 
-    wait_for("the dead letter", arrived, lambda: found)
-    if sorted(found) != wanted:
-        raise Failed(f"the dead-letter queue has {found}, not {wanted}")
-    for body in found:
-        print(f"   {body}")
-
-
-def show_what_slack_received(world):
-    """what Slack received: every good event, once"""
-    received = world.slack.received
-    batch = json.loads((EVENTS / "sqs-batch.json").read_text())
-    # The bus and the URL brought one each.
-    wanted = 2 + sum(is_json(record["body"]) for record in batch["Records"])
-    wait_for("the posts", lambda: wanted <= len(received), lambda: received)
-    for post in received:
-        print(f"   token of {post.token_of}, channel {post.channel}: {post.text}")
-    # The poisoned event was tried several times by now, and the rest of its batch not again.
-    if len(received) != wanted or world.slack.refused:
-        raise Failed(f"{len(received)} posts where {wanted} were due; refused: {world.slack.refused}")
+    wait_for("the dead letters", arrived, lambda: letters)
+    for body in letters:
+        shown(body)
+    demand(sorted(letters) == wanted, f"the dead-letter queue has {letters}, not {wanted}")
+    found("the poisoned event, and the one whose Space blocks the token: both after three attempts")
+    left = sqs.get_queue_attributes(QueueUrl=world.outputs["QueueUrl"], AttributeNames=["All"])["Attributes"]
+    demand(left["ApproximateNumberOfMessages"] == "0", f"the queue still has messages: {left}")
+    undelivered = sqs.receive_message(QueueUrl=world.outputs["UndeliveredQueueUrl"]).get("Messages", [])
+    demand(not undelivered, f"the bus couldn't deliver: {undelivered}")
+    found("nothing is left in the queue, and the bus has delivered everything")
 
 
-# Seeding by the command line goes before the first event: an Environment, Spaces and secrets.
+def check_what_slack_received(world):
+    """what Slack received: every good event once, with the right token"""
+    for post in world.slack.received:
+        channel = "the channel" if post.channel == world.values.channel else "ANOTHER CHANNEL"
+        shown(f"token of {post.token_of}, {channel}: {post.text}")
+        demand(post.channel == world.values.channel, "a post went to another channel")
+    # The events that failed were tried three times by now, and the rest of their batch not again.
+    received = Counter((post.token_of, post.text) for post in world.slack.received)
+    demand(received == WANTED, f"due were {dict(WANTED)}")
+    demand(not world.slack.refused, f"Slack refused calls: {world.slack.refused}")
+    found("each event once; the shared token for who inherits, its own for who overrides, none for who blocks")
+
+
+def read_the_logs(world):
+    """the function's log: one line of JSON for each event, with metrics in it"""
+    wanted = {"evt_bus_1": 1, "evt_queue_twice": 2, "evt_queue_globex": 1, "evt_queue_initech": 3, "evt_url": 2}
+
+    def arrived():
+        lines = accounts(world)
+        return lines if len(lines) >= sum(wanted.values()) + 3 else None
+
+    lines = wait_for("the log", arrived, lambda: accounts(world))
+    counts = Counter(line.get("event") for line in lines)
+    # The poisoned one has no id; each of its three attempts has the message's.
+    broken = [line for line in lines if "event" not in line]
+    demand(len({line["messageId"] for line in broken}) == 1, f"lines without an event: {broken}")
+    # An event that comes while it is handled is put back, and answered from the table later.
+    demand(counts.pop("evt_queue_twice") >= wanted.pop("evt_queue_twice"), "evt_queue_twice wasn't seen twice")
+    demand(counts == Counter(wanted | {None: 3}), f"lines: {dict(counts)}, not {wanted} and 3 without an event")
+    for line in lines:
+        metrics = line["_aws"]["CloudWatchMetrics"][0]
+        demand(metrics["Namespace"] == "Undertone" and line["Events"] == 1.0, f"no metrics: {line}")
+    replays = [line["event"] for line in lines if line["replayed"]]
+    demand(sorted(replays) == ["evt_queue_twice", "evt_url"], f"replayed: {replays}")
+    example = next(line for line in lines if line.get("event") == "evt_queue_globex")
+    shown(json.dumps({name: value for name, value in example.items() if name != "_aws"}))
+    found(f"{len(lines)} lines for {len(lines)} deliveries, each with metrics; both duplicates are marked as replayed")
+
+
+def accounts(world):
+    """The lines that account for events. Every line of the function must be JSON."""
+    group = f"/aws/lambda/{world.outputs['ListenerFunction']}"
+    pages = world.client("logs").get_paginator("filter_log_events").paginate(logGroupName=group)
+    texts = [line for page in pages for event in page["events"] for line in event["message"].splitlines()]
+    of_lambda = ("START ", "END ", "REPORT ", "INIT_START ")
+    lines = [json.loads(text) for text in texts if text.strip() and not text.startswith(of_lambda)]
+    return [line for line in lines if "_aws" in line]
+
+
+def tear_down(world):
+    """the stack is deleted; what can't be made again stays"""
+    stacks = world.client("cloudformation")
+    stacks.delete_stack(StackName=world.stack)
+
+    def gone():
+        # Under its name it isn't found any more.
+        stacks_left = stacks.list_stacks(StackStatusFilter=["CREATE_COMPLETE", "DELETE_IN_PROGRESS", "DELETE_FAILED"])
+        return world.stack not in {stack["StackName"] for stack in stacks_left["StackSummaries"]}
+
+    wait_for("the end of the stack", gone, lambda: stacks.list_stacks()["StackSummaries"])
+    demand(not world.client("lambda").list_functions()["Functions"], "functions are left")
+    demand(not world.client("sqs").list_queues().get("QueueUrls"), "queues are left")
+    tables = {world.outputs["RowsTable"], world.outputs["AuditTable"]}
+    demand(set(world.client("dynamodb").list_tables()["TableNames"]) == tables, "not these tables are left")
+    key = world.client("kms").describe_key(KeyId=world.outputs["KeyArn"])["KeyMetadata"]
+    demand(key["KeyState"] == "Enabled", f"the key is {key['KeyState']}")
+    found("functions and queues are gone; the key and the tables of rows and audit are there")
+
+
 STEPS = [
+    seed,
+    check_the_deployment,
     put_on_the_bus,
     put_on_the_queue,
     call_the_url,
     check_the_dead_letters,
-    show_what_slack_received,
+    check_what_slack_received,
+    read_the_logs,
+    rotate,
+    compact_keys,
+    read_the_audit_log,
+    aws_canary.read_everything,
     # Last: it leaves probes in the tables.
     aws_powers.try_the_powers,
+    tear_down,
 ]
-
-
-def is_json(text):
-    try:
-        json.loads(text)
-    except ValueError:
-        return False
-    return True
-
-
-def wait_for(what, arrived, seen, seconds=60):
-    end = time.monotonic() + seconds
-    while not arrived():
-        if end < time.monotonic():
-            raise Failed(f"{what} didn't come within {seconds} seconds; so far: {seen()}")
-        time.sleep(0.2)
