@@ -284,7 +284,7 @@ fn store_codes(error: &StoreError) -> (Exit, &'static str) {
         StoreError::Denied(_) => (Exit::Refused, "store_denied"),
         StoreError::Full { .. } => (Exit::Refused, "store_full"),
         StoreError::Damaged(_) => (Exit::Damaged, "store_damaged"),
-        StoreError::Conflict { .. } => (Exit::Conflict, "conflict"),
+        StoreError::Conflict { .. } | StoreError::Changed(_) => (Exit::Conflict, "conflict"),
         StoreError::LookAlike { .. } => (Exit::Conflict, "look_alike"),
         StoreError::UnknownEnvironment(_) => (Exit::NotFound, "unknown_environment"),
         StoreError::UnknownSpace(..) => (Exit::NotFound, "unknown_space"),

@@ -17,7 +17,7 @@ use crate::resolve::{KeyCache, OpenKey};
 use crate::row::History;
 use crate::scope::Scope;
 use crate::store::{Batch, Reseal, Store, StoreError};
-use crate::transfer::{meaning, own};
+use crate::transfer::{meaning, own, own_at};
 
 /// How many records go into one write.
 const RECORDS: usize = 8;
@@ -88,7 +88,7 @@ impl Maintenance {
     /// See [`MaintenanceError`]. A row that somebody changes meanwhile is left to the next run.
     pub async fn compact(&self, scope: &Scope) -> Result<Compacted, MaintenanceError> {
         let mut done = Compacted::default();
-        let before = own(&*self.store, scope).await?;
+        let (epoch, before) = own_at(&*self.store, scope).await?;
         done.keys = before.keys.len() as u64;
         let newest = before.keys.iter().max_by_key(|key| (key.generation, key.id));
         let (Some(newest), true) = (newest, 1 < before.keys.len()) else {
@@ -107,9 +107,16 @@ impl Maintenance {
         }
         let idle = before.keys.iter().filter(|key| !in_use.contains(&key.id));
         let retired: Vec<(Scope, KeyId)> = idle.map(|key| (scope.clone(), key.id)).collect();
-        if !retired.is_empty() {
-            done.retired = retired.len() as u64;
-            self.store.write(Batch { retired, ..Batch::default() }).await?;
+        // A key is destroyed only if nothing at all has changed since it was found idle: a writer
+        // that may not read seals under a key of its own, which may be this one.
+        if !retired.is_empty() && done.resealed == 0 {
+            let count = retired.len() as u64;
+            let seen = Some((scope.chain(), epoch));
+            match self.store.write(Batch { retired, seen, ..Batch::default() }).await {
+                Ok(()) => done.retired = count,
+                Err(StoreError::Changed(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
         done.keys -= done.retired;
         Ok(done)
@@ -230,6 +237,7 @@ mod tests {
 
     use async_trait::async_trait;
     use futures_executor::block_on;
+    use futures_util::FutureExt;
 
     use super::*;
     use crate::clock::SystemClock;
@@ -344,6 +352,81 @@ mod tests {
         world.set(&writer, "B", "b-2");
         assert_eq!(world.key_ids().len(), 2);
         assert!(world.values().contains(&("B".to_owned(), 2, "b-2".to_owned())));
+    }
+
+    /// A store in which somebody writes between the reading of a scope and what comes after it.
+    struct Meanwhile {
+        inner: Arc<MemoryStore>,
+        write: Box<dyn Fn() + Send + Sync>,
+    }
+
+    #[async_trait]
+    impl Store for Meanwhile {
+        fn id(&self) -> crate::StoreId {
+            self.inner.id()
+        }
+        fn limits(&self) -> crate::Limits {
+            self.inner.limits()
+        }
+        async fn epoch(&self, chain: &crate::Chain) -> Result<crate::Epoch, StoreError> {
+            self.inner.epoch(chain).await
+        }
+        async fn chain(
+            &self,
+            chain: &crate::Chain,
+            names: crate::Names<'_>,
+        ) -> Result<crate::ChainRows, StoreError> {
+            let read = self.inner.chain(chain, names).await;
+            (self.write)();
+            read
+        }
+        async fn history(&self, scope: &Scope, name: &SecretName) -> Result<Option<History>, StoreError> {
+            self.inner.history(scope, name).await
+        }
+        async fn write(&self, batch: Batch) -> Result<(), StoreError> {
+            self.inner.write(batch).await
+        }
+        async fn create_environment(&self, environment: crate::Environment) -> Result<(), StoreError> {
+            self.inner.create_environment(environment).await
+        }
+        async fn create_space(&self, space: crate::Space) -> Result<(), StoreError> {
+            self.inner.create_space(space).await
+        }
+        async fn environments(&self) -> Result<Vec<crate::Environment>, StoreError> {
+            self.inner.environments().await
+        }
+        async fn spaces(
+            &self,
+            environment: &crate::EnvironmentId,
+            after: Option<&crate::SpaceId>,
+            limit: usize,
+        ) -> Result<Vec<crate::Space>, StoreError> {
+            self.inner.spaces(environment, after, limit).await
+        }
+    }
+
+    #[test]
+    fn a_key_that_a_writer_uses_again_meanwhile_is_not_destroyed() {
+        let world = World::new(&[]);
+        let writer = world.writer();
+        world.set(&writer, "A", "a-1");
+        world.set(&world.writer(), "A", "a-2");
+        assert_eq!(world.compact(), (1, 0, 2), "the first writer's key is idle now");
+        let late: Arc<Vault> = Arc::new(writer);
+        let (scope, again) = (world.scope.clone(), late.clone());
+        let write = Box::new(move || {
+            let value = SecretValue::new(b"c-1".to_vec()).unwrap();
+            let request = SetRequest::new("C".parse().unwrap(), value);
+            again.set(&scope, request).now_or_never().expect("memory doesn't wait").unwrap();
+        });
+        let store = Arc::new(Meanwhile { inner: world.store.clone(), write });
+        let (keys, audit) = (world.keys.clone(), world.audit.clone());
+        let actor = Actor::Operator("maintenance".into());
+        let clock = Arc::new(SystemClock::default());
+        let maintenance = Maintenance::new(store, keys.clone(), keys, audit, clock, actor);
+        let done = block_on(maintenance.compact(&world.scope)).unwrap();
+        assert_eq!(done.retired, 0);
+        assert!(world.values().contains(&("C".to_owned(), 1, "c-1".to_owned())), "and so it opens");
     }
 
     #[test]

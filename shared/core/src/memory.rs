@@ -227,6 +227,9 @@ impl Store for MemoryStore {
 
     async fn write(&self, batch: Batch) -> Result<(), StoreError> {
         let mut state = self.usable()?;
+        if let Some((chain, _)) = batch.seen.as_ref().filter(|(_, epoch)| epoch.0 != state.epoch) {
+            return Err(StoreError::Changed(chain.nearest()));
+        }
         let mut next = state.clone();
         for space in batch.spaces {
             next.add_space(space)?;

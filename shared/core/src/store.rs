@@ -88,6 +88,8 @@ pub struct Batch {
     pub rewrapped: Vec<(Scope, WrappedKey)>,
     /// Keys that are destroyed. Whoever names one has made sure that no record needs it.
     pub retired: Vec<(Scope, KeyId)>,
+    /// If given, the chain has still this epoch, or nothing is done.
+    pub seen: Option<(Chain, Epoch)>,
 }
 
 /// One version's record, sealed anew under another key of its scope. Says what it said before.
@@ -144,6 +146,9 @@ pub enum StoreError {
         /// Which name.
         name: SecretName,
     },
+    /// Somebody else changed something in the chain first.
+    #[error("{0} was changed by somebody else meanwhile: try again")]
+    Changed(Scope),
     /// Another spelling of the name exists in the chain.
     #[error("`{name}` looks like `{existing}`, which exists in {scope}: use that spelling")]
     LookAlike {

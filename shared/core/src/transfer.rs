@@ -15,9 +15,9 @@ use crate::name::SecretName;
 use crate::record::{Context, KeyScope, Kind, Padding, ScopeKey, key_id, open, seal};
 use crate::resolve::external::EXTERNAL_PURPOSE;
 use crate::resolve::{KeyCache, PURPOSE};
-use crate::row::{Body, Change, History, Revision, Row, Version, VersionChange};
+use crate::row::{Body, Change, History, Revision, Row, Standing, Version, VersionChange};
 use crate::scope::Scope;
-use crate::store::{Batch, Names, ScopeRows, Store, StoreError};
+use crate::store::{Batch, Epoch, Names, ScopeRows, Store, StoreError};
 use crate::vault::seal::WriterKeys;
 
 /// How many Spaces are asked for at a time.
@@ -121,7 +121,7 @@ impl Transfer {
             return Err(TransferError::SameStore);
         }
         let source_keys = KeyCache::new(from.opener.clone(), clock.clone());
-        let target_keys = WriterKeys::new(to.sealer.clone(), Some(to.opener.clone()));
+        let target_keys = WriterKeys::new(to.sealer.clone(), Some(to.opener.clone()), clock.clone());
         Ok(Self { from, to, source_keys, target_keys, clock, actor, progress: Progress::default() })
     }
 
@@ -168,6 +168,11 @@ impl Transfer {
         if !missing.is_empty() {
             self.note(&scope, missing.len()).await?;
         }
+        // What blocks or locks comes first: nobody should read the new store yet, and somebody may.
+        missing.sort_by_key(|row| {
+            let blocks = row.current.as_ref().is_some_and(|version| matches!(version.body, Body::Blocked(_)));
+            !(blocks || row.head.locked)
+        });
         for row in missing {
             self.row(&scope, row, &source.keys).await?;
             self.progress.rows += 1;
@@ -198,7 +203,9 @@ impl Transfer {
             }
         }
         if left.is_empty() {
-            return self.write(scope, &history, expected, &there, VersionChange::Keep, None).await.map(drop);
+            let gone = history.row.head.standing == Standing::Destroyed && !there.is_empty();
+            let versions = if gone { VersionChange::DestroyAll } else { VersionChange::Keep };
+            return self.write(scope, &history, expected, &there, versions, None).await.map(drop);
         }
         for part in left.chunks(VERSIONS) {
             let stored = own(&*self.to.store, scope).await.map_err(TransferError::To)?.keys;
@@ -315,8 +322,13 @@ fn unless_exists(made: Result<(), StoreError>) -> Result<(), TransferError> {
 
 /// The scope's own rows and keys.
 pub(crate) async fn own(store: &dyn Store, scope: &Scope) -> Result<ScopeRows, StoreError> {
+    Ok(own_at(store, scope).await?.1)
+}
+
+/// The same with the chain's epoch.
+pub(crate) async fn own_at(store: &dyn Store, scope: &Scope) -> Result<(Epoch, ScopeRows), StoreError> {
     let mut chain = store.chain(&scope.chain(), Names::All).await?;
-    Ok(chain.scopes.pop().expect("a chain ends at its own scope"))
+    Ok((chain.epoch, chain.scopes.pop().expect("a chain ends at its own scope")))
 }
 
 /// A row that was copied has the same head; only its current record was sealed anew.

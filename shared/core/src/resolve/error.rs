@@ -129,6 +129,7 @@ impl ResolveError {
             | StoreError::Conflict { .. }
             | StoreError::LookAlike { .. }
             | StoreError::Full { .. }
+            | StoreError::Changed(_)
             | StoreError::Exists(_) => {
                 ResolveError::Unavailable { name: crate::name::escaped(name), problem: error.to_string() }
             }

@@ -166,6 +166,10 @@ fn what_was_stopped_goes_on_and_later_changes_come_after() {
     let done = block_on(from.transfer(&to).run(|_| ())).unwrap();
     assert_eq!((done.rows, done.versions), (1, 1));
     assert_equal(&from, &to);
+    block_on(from.vault.destroy(&scope("live/red"), &name("OWN"))).unwrap();
+    block_on(from.transfer(&to).run(|_| ())).unwrap();
+    assert!(to.history("live/red", "OWN").versions.is_empty(), "a destruction comes over, too");
+    assert_equal(&from, &to);
 }
 
 #[test]

@@ -109,7 +109,7 @@ impl Vault {
         clock: Arc<dyn Clock>,
         actor: Actor,
     ) -> Self {
-        let keys = seal::WriterKeys::new(sealer, None);
+        let keys = seal::WriterKeys::new(sealer, None, clock.clone());
         Self { store, audit, clock, keys, actor }
     }
 
@@ -122,8 +122,13 @@ impl Vault {
         clock: Arc<dyn Clock>,
         actor: Actor,
     ) -> Self {
-        let keys = seal::WriterKeys::new(sealer, Some(opener));
+        let keys = seal::WriterKeys::new(sealer, Some(opener), clock.clone());
         Self { store, audit, clock, keys, actor }
+    }
+
+    /// Forgets the keys that are open for sealing.
+    pub fn forget_all(&self) {
+        self.keys.forget_all();
     }
 
     /// Makes an Environment.
@@ -218,7 +223,7 @@ fn failure(error: &StoreError) -> &'static str {
         StoreError::Denied(_) => "store_denied",
         StoreError::Full { .. } => "store_full",
         StoreError::Damaged(_) => "store_damaged",
-        StoreError::Conflict { .. } => "conflict",
+        StoreError::Conflict { .. } | StoreError::Changed(_) => "conflict",
         StoreError::LookAlike { .. } => "look_alike",
         StoreError::UnknownEnvironment(_) | StoreError::UnknownSpace(..) => "unknown_scope",
         StoreError::Exists(_) => "exists",

@@ -1,10 +1,14 @@
 //! The writer's keys: the scope's newest one if the writer may unwrap it, else one of its own.
+//!
+//! Either is kept open as long as a reader keeps one before it asks again.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
+use crate::clock::{Clock, Moment};
 use crate::keys::{KeyError, Opener, Sealer, WrappedKey, unwrap_checked};
 use crate::record::{KeyId, KeyScope, ScopeKey};
+use crate::resolve::SOFT;
 
 /// At most this many keys are kept open at a time.
 const OPEN_KEYS: usize = 1_000;
@@ -12,7 +16,8 @@ const OPEN_KEYS: usize = 1_000;
 pub(crate) struct WriterKeys {
     sealer: Arc<dyn Sealer>,
     opener: Option<Arc<dyn Opener>>,
-    open: Mutex<HashMap<KeyId, Arc<ScopeKey>>>,
+    clock: Arc<dyn Clock>,
+    open: Mutex<HashMap<KeyId, (Arc<ScopeKey>, Moment)>>,
 }
 
 /// A key to seal under, and its wrapped form if the store doesn't have it yet.
@@ -22,8 +27,17 @@ pub(crate) struct WriterKey {
 }
 
 impl WriterKeys {
-    pub(crate) fn new(sealer: Arc<dyn Sealer>, opener: Option<Arc<dyn Opener>>) -> Self {
-        Self { sealer, opener, open: Mutex::new(HashMap::new()) }
+    pub(crate) fn new(
+        sealer: Arc<dyn Sealer>,
+        opener: Option<Arc<dyn Opener>>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self { sealer, opener, clock, open: Mutex::new(HashMap::new()) }
+    }
+
+    /// Forgets every key.
+    pub(crate) fn forget_all(&self) {
+        self.open.lock().expect("no holder of this lock panics").clear();
     }
 
     /// A key of the scope for sealing now. `stored` are the scope's wrapped keys.
@@ -63,7 +77,9 @@ impl WriterKeys {
     }
 
     fn kept(&self, id: KeyId) -> Option<Arc<ScopeKey>> {
-        self.open.lock().expect("no holder of this lock panics").get(&id).cloned()
+        let mut open = self.open.lock().expect("no holder of this lock panics");
+        open.retain(|_, (_, since)| since.is_within(SOFT, &*self.clock));
+        open.get(&id).map(|(key, _)| key.clone())
     }
 
     fn keep(&self, key: &Arc<ScopeKey>) {
@@ -71,6 +87,6 @@ impl WriterKeys {
         if OPEN_KEYS <= open.len() {
             open.clear();
         }
-        open.insert(key.id(), key.clone());
+        open.insert(key.id(), (key.clone(), Moment::now(&*self.clock)));
     }
 }
