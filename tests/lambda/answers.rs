@@ -10,7 +10,7 @@ use undertone_lambda::{LambdaError, Options};
 use crate::served::{CANARY, LONG, Served, event};
 
 fn post(body: impl ToString) -> Value {
-    json!({ "version": "2.0", "requestContext": { "accountId": "1", "http": { "method": "POST" } },
+    json!({ "version": "2.0", "requestContext": { "accountId": "1", "http": { "method": "POST" }, "authorizer": { "iam": { "userArn": "a" } } },
             "headers": { "idempotency-key": "key-1" }, "body": body.to_string(), "isBase64Encoded": false })
 }
 

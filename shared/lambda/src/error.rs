@@ -47,11 +47,13 @@ pub enum LambdaError {
     #[error("a record of the batch has no messageId, so it can't be given back alone: the whole batch is")]
     NoMessageId,
     /// A request that nobody has authorised.
-    #[error("nobody has checked who sends this: set the AuthType of the function URL to AWS_IAM")]
+    #[error(
+        "nobody has checked who sends this: set the AuthType of the function URL to AWS_IAM, or give the API an authorizer"
+    )]
     Anonymous,
     /// A request through a load balancer.
     #[error(
-        "requests through a load balancer aren't served: use a function URL with AWS_IAM or an API Gateway"
+        "requests through a load balancer aren't served: use a function URL with AWS_IAM, or an API with an authorizer"
     )]
     LoadBalancer,
     /// A request that sends nothing.

@@ -26,8 +26,7 @@ pub(crate) fn event(fields: &Map<String, Value>, request_id: &str) -> Result<Eve
     if context["elb"].is_object() {
         return Err(LambdaError::LoadBalancer);
     }
-    // So Lambda says when the AuthType of a function URL is NONE.
-    if context["accountId"] == "anonymous" {
+    if !is_authorised(context) {
         return Err(LambdaError::Anonymous);
     }
     let method = context["http"].get("method").or_else(|| fields.get("httpMethod"));
@@ -43,6 +42,19 @@ pub(crate) fn event(fields: &Map<String, Value>, request_id: &str) -> Result<Eve
     };
     let id = header(fields, "idempotency-key").unwrap_or(request_id);
     Ok(EventData::with_fallback_id(raw, id)?)
+}
+
+/// Whether somebody has checked who sends this: IAM or an authorizer, before a function URL (which says
+/// so) or an API. An API without an authorizer, which is how they are made, lets everybody in; an API
+/// key only counts them.
+fn is_authorised(context: &Value) -> bool {
+    let has_fields = |value: &Value| value.as_object().is_some_and(|fields| !fields.is_empty());
+    let is_text = |value: &Value| value.as_str().is_some_and(|text| !text.is_empty());
+    let identity = &context["identity"];
+    context["accountId"] != "anonymous"
+        && (has_fields(&context["authorizer"])
+            || is_text(&identity["userArn"])
+            || is_text(&identity["cognitoIdentityId"]))
 }
 
 fn header<'f>(fields: &'f Map<String, Value>, name: &str) -> Option<&'f str> {
@@ -122,11 +134,13 @@ mod tests {
     #[test]
     fn only_a_post_that_somebody_has_authorised_brings_an_event() {
         let url = |method: &str, body: &str, base64: bool, account: &str| {
-            json!({"requestContext": {"accountId": account, "http": {"method": method}},
+            json!({"requestContext": {"accountId": account, "http": {"method": method},
+                                      "authorizer": {"iam": {"userArn": "arn:aws:iam::1:user/a"}}},
                    "body": body, "isBase64Encoded": base64})
         };
         let event = r#"{"topic": "a"}"#;
         let encoded = BASE64_STANDARD.encode(event);
+        let rest = |method: &str, context: &Value| json!({"httpMethod": method, "requestContext": context, "body": event});
         let large = format!("\"{}\"", "x".repeat(undertone_runtime::LARGEST_EVENT));
         for (request, want) in [
             (url("POST", event, false, "123456789012"), Ok("request")),
@@ -139,9 +153,17 @@ mod tests {
             (url("GET", event, false, "123456789012"), Err(405)),
             (url("post", event, false, "123456789012"), Err(405)),
             (url("POST", event, false, "anonymous"), Err(403)),
-            (json!({"httpMethod": "POST", "requestContext": {}, "body": event}), Ok("request")),
-            (json!({"httpMethod": "PUT", "requestContext": {}, "body": event}), Err(405)),
-            (json!({"httpMethod": "POST", "requestContext": {}}), Err(400)),
+            (rest("POST", &json!({"identity": {"userArn": "arn:aws:iam::1:user/a"}})), Ok("request")),
+            (rest("POST", &json!({"authorizer": {"principalId": "a"}})), Ok("request")),
+            (rest("PUT", &json!({"authorizer": {"principalId": "a"}})), Err(405)),
+            (rest("POST", &json!({})), Err(403)),
+            (rest("POST", &json!({"authorizer": {}, "accountId": "123456789012"})), Err(403)),
+            (rest("POST", &json!({"authorizer": null, "identity": {"userArn": null}})), Err(403)),
+            (rest("POST", &json!({"identity": {"apiKey": "a", "apiKeyId": "b", "sourceIp": "c"}})), Err(403)),
+            (
+                json!({"requestContext": {"accountId": "123456789012", "http": {"method": "POST"}}, "body": event}),
+                Err(403),
+            ),
             (json!({"httpMethod": "POST", "requestContext": {"elb": {}}, "body": event}), Err(403)),
         ] {
             let fields = request.as_object().expect("an object");

@@ -53,11 +53,27 @@ impl Lines {
     }
 
     pub(crate) fn write(&self, line: &Value) {
+        // Each text as it is first: once it is encoded, a value that was encoded before may look like nothing.
+        let line = &cleaned(line);
         let text = log::clean(&line.to_string());
         match text.len() <= LONGEST_LINE {
             true => (self.0)(&text),
             false => (self.0)(&cut(line, &text)),
         }
+    }
+}
+
+/// The same with every text in it cleaned, names of fields included.
+fn cleaned(line: &Value) -> Value {
+    match line {
+        Value::String(text) => Value::String(log::clean(text)),
+        Value::Array(items) => items.iter().map(cleaned).collect(),
+        Value::Object(fields) => fields
+            .iter()
+            .map(|(name, value)| (log::clean(name), cleaned(value)))
+            .collect::<Map<_, _>>()
+            .into(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => line.clone(),
     }
 }
 

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tokio::time::timeout_at;
 use undertone_core::Idempotency;
-use undertone_core::idempotency::{ClaimId, Claimed, IdempotencyKey, KEPT};
+use undertone_core::idempotency::{ClaimId, Claimed, IdempotencyError, IdempotencyKey, KEPT};
 use undertone_runtime::{EventData, Runtime};
 
 use crate::error::LambdaError;
@@ -43,7 +43,9 @@ pub(crate) async fn once(
     match claimed.map_err(|error| LambdaError::Claims { event: name(), error })? {
         Claimed::Yours => {}
         Claimed::Done(report) => {
-            let report = serde_json::from_str(&report).unwrap_or(Value::Null);
+            let damaged = |_| IdempotencyError("the answer that was kept is damaged".to_owned());
+            let report = serde_json::from_str(&report).map_err(damaged);
+            let report = report.map_err(|error| LambdaError::Claims { event: name(), error })?;
             return Ok(Handled { report, replayed: true });
         }
         Claimed::Taken { until } => return Err(LambdaError::BeingHandled { event: name(), until }),

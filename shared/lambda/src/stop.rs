@@ -75,7 +75,8 @@ mod tests {
 
     #[tokio::test]
     async fn what_ends_by_itself_is_waited_for_and_what_does_not_is_cut_off() {
-        for (work_ms, cut, waited) in [(0, false, 0..900), (50, false, 50..900), (10_000, true, 1_000..1_900)] {
+        for (work_ms, cut, waited) in [(0, false, 0..900), (50, false, 50..900), (10_000, true, 1_000..1_900)]
+        {
             let stop = Stop::default();
             let under_way = stop.begin();
             let work = async {

@@ -100,7 +100,7 @@ mod tests {
         let event = json!({"topic": "a"});
         let named = json!({"topic": "a", "id": "own"});
         let post = |body: &Value| {
-            json!({"requestContext": {"http": {"method": "POST"}}, "body": body.to_string(),
+            json!({"requestContext": {"http": {"method": "POST"}, "authorizer": {"iam": {}, "jwt": 1}}, "body": body.to_string(),
                    "headers": {"IDEMPOTENCY-key": "key"}})
         };
         let bus = |detail: &Value| json!({"detail-type": "x", "source": "y", "id": "bus", "detail": detail});
@@ -116,7 +116,7 @@ mod tests {
             (post(&event), "http key"),
             (post(&named), "http own"),
             (
-                json!({"httpMethod": "POST", "requestContext": {}, "body": "{\"topic\": \"a\"}"}),
+                json!({"httpMethod": "POST", "requestContext": {"authorizer": {"principalId": "a"}}, "body": "{\"topic\": \"a\"}"}),
                 "http request",
             ),
             (json!({"Records": [{"eventSource": "aws:sqs"}, {"eventSource": "aws:sqs"}]}), "batch of 2"),

@@ -39,7 +39,10 @@ impl EventData {
     /// What names it when it is delivered again. The order of its fields doesn't matter.
     pub fn idempotency_key(&self, agent: &AgentId) -> IdempotencyKey {
         // `Value` writes the fields of objects in the order of their names.
-        IdempotencyKey::new(agent.clone(), self.id(), self.json().to_string().as_bytes())
+        // Ids are their senders': those of one Space say nothing about those of another.
+        let place = self.chain().map(|chain| chain.nearest().to_string()).unwrap_or_default();
+        let id = format!("{place}: {}", self.id());
+        IdempotencyKey::new(agent.clone(), &id, self.json().to_string().as_bytes())
     }
 }
 

@@ -59,6 +59,9 @@ impl DynamoStore {
             if known.snapshot.bears(write) {
                 return Ok(());
             }
+            if let Err(error) = has_seen(batch, &known.snapshot) {
+                return self.refused(error, &unsure).await;
+            }
             let actions = match self.plan(batch, write, &known) {
                 Ok(actions) => actions,
                 Err(error) => return self.refused(error, &unsure).await,
@@ -206,6 +209,16 @@ fn too_much(batch: &Batch) -> StoreError {
 }
 
 /// The scopes that a batch touches, and their Environments.
+/// Whether the chain is as the writer saw it. A write changes heads only as they were read here.
+fn has_seen(batch: &Batch, snapshot: &Snapshot) -> Result<(), StoreError> {
+    let Some((chain, seen)) = &batch.seen else { return Ok(()) };
+    let heads = chain.scopes().filter_map(|scope| snapshot.heads.get(&scope).map(|head| head.epoch));
+    match heads.sum::<u64>() == seen.0 {
+        true => Ok(()),
+        false => Err(StoreError::Changed(chain.nearest())),
+    }
+}
+
 fn scopes_of(batch: &Batch) -> Vec<Scope> {
     let made = batch.spaces.iter().map(|space| Scope::Space(space.environment.clone(), space.id.clone()));
     let keys = batch.keys.iter().chain(&batch.rewrapped).map(|(scope, _)| scope);

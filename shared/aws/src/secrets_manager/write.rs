@@ -10,7 +10,7 @@ use std::time::Duration;
 use undertone_core::{Batch, Environment, Scope, SecretName, Space, StoreError, random_bytes};
 
 use super::calls::{Kind, LARGEST_BATCH, Undone, unusable};
-use super::document::{Document, WriteId, Written};
+use super::document::{Document, WriteId, Written, chain_epoch};
 use super::pauses::{Pauses, TimeIsUp};
 use super::read::Read;
 use super::{LARGEST_SECRET, SecretsManagerStore, wire};
@@ -106,6 +106,13 @@ impl SecretsManagerStore {
                 Some(Written::Forgotten) => {
                     let problem = format!("{scope} was written too often meanwhile");
                     return Err(unsure(StoreError::Unavailable(problem)));
+                }
+            }
+            if let Some((chain, seen)) = &batch.seen {
+                let (own, above) = (&own.document, above.as_ref());
+                let now = above.map_or_else(|| chain_epoch(own, None), |above| chain_epoch(above, Some(own)));
+                if now != *seen {
+                    return Err(StoreError::Changed(chain.nearest()));
                 }
             }
             let next = own.document.with(batch, write, above.as_ref())?;

@@ -28,6 +28,11 @@ const LOOK_ALIKE_ABOVE_SPACE: &str = "SELECT space, name FROM rows INDEXED BY ro
 pub(super) fn batch(connection: &mut Connection, seals: &Seals, batch: Batch) -> Result<(), Fault> {
     let overwrites = overwrites(&batch);
     commit(connection, seals, |writing| {
+        if let Some((chain, epoch)) = &batch.seen
+            && writing.epoch()? != *epoch
+        {
+            return Err(StoreError::Changed(chain.nearest()).into());
+        }
         let mut touched = Touched::new();
         for made in &batch.spaces {
             writing.add_space(made)?;
