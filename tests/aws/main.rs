@@ -3,10 +3,12 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
 mod audit;
+mod clocks;
 mod cloud;
 mod dynamo;
 mod external;
 mod idempotency;
 mod kms;
+mod logs;
 mod outages;
 mod secrets_manager;
