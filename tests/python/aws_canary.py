@@ -81,7 +81,7 @@ def read_the_disk(folder, values):
             with open(path, "rb") as file:
                 content = file.read()
             files, octets = files + 1, octets + len(content)
-            control |= name == "dynamodb.json" and b"evt_queue_initech" in content
+            control |= name in ("dynamodb.json", "secretsmanager.json") and b"SLACK_TOKEN" in content
             demand(not (hits := values_in(content, values)), f"{os.path.relpath(path, folder)} holds {hits}")
     demand(control, f"the emulator's state isn't among the {files} files")
     found(f"no value in any encoding in {files} files, {octets >> 20} MiB")

@@ -1,4 +1,4 @@
-"""How events are sent in the story: to the bus, the queue and the URL of the stack."""
+"""How events get into the stack in the story, by bus, queue and URL, and what its function says about them."""
 
 import json
 import pathlib
@@ -69,3 +69,12 @@ def call_url(world, body, headers):
             return reply.status, reply.headers, reply.read()
     except urllib.error.HTTPError as refusal:
         return refusal.code, refusal.headers, refusal.read()
+
+
+def log_of_the_listener(world):
+    """Its lines, which must all be JSON."""
+    group = f"/aws/lambda/{world.outputs['ListenerFunction']}"
+    pages = world.client("logs").get_paginator("filter_log_events").paginate(logGroupName=group)
+    texts = [line for page in pages for event in page["events"] for line in event["message"].splitlines()]
+    of_lambda = ("START ", "END ", "REPORT ", "INIT_START ")
+    return [json.loads(text) for text in texts if text.strip() and not text.startswith(of_lambda)]

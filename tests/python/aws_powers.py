@@ -83,7 +83,7 @@ ROWS_IN_SECRETS_MANAGER = [
 ]
 ROWS = {"dynamodb": ROWS_IN_DYNAMODB, "secrets-manager": ROWS_IN_SECRETS_MANAGER}
 AUDIT_IN_DYNAMODB = [("dynamodb.put_item", "AuditTable", "l a m"), ("dynamodb.query", "AuditTable", "l a m")]
-AUDIT_IN_THE_LOG = [("dynamodb.put_item", "AuditTable", ""), ("dynamodb.query", "AuditTable", "")]
+AUDIT_IN_THE_LOG = [("dynamodb.put_item", "AuditTable", "a"), ("dynamodb.query", "AuditTable", "a")]
 AUDIT = {"dynamodb": AUDIT_IN_DYNAMODB, "log": AUDIT_IN_THE_LOG}
 QUEUES = [
     ("sqs.receive_message", "QueueUrl", "l"),

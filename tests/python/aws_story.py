@@ -12,6 +12,7 @@ from aws_events import (
     ENVIRONMENT,
     call_url,
     job_completed,
+    log_of_the_listener,
     ready_made,
     send_to_the_bus,
     send_to_the_queue,
@@ -127,13 +128,8 @@ def read_the_logs(world):
 
 
 def accounts(world):
-    """The lines that account for events. Every line of the function must be JSON."""
-    group = f"/aws/lambda/{world.outputs['ListenerFunction']}"
-    pages = world.client("logs").get_paginator("filter_log_events").paginate(logGroupName=group)
-    texts = [line for page in pages for event in page["events"] for line in event["message"].splitlines()]
-    of_lambda = ("START ", "END ", "REPORT ", "INIT_START ")
-    lines = [json.loads(text) for text in texts if text.strip() and not text.startswith(of_lambda)]
-    return [line for line in lines if "_aws" in line]
+    """The lines that account for events."""
+    return [line for line in log_of_the_listener(world) if "_aws" in line]
 
 
 def tear_down(world):
