@@ -68,6 +68,17 @@ async fn each_part_of_a_call_that_failed_is_an_error_of_its_own() {
             assert_eq!(why(read(&world).await), want, "{code} for {place}");
         }
     }
+    let arn = |place: &str| format!("arn:aws:secretsmanager:eu-central-1:1:secret:{}", world.secret(place));
+    for (id, want) in [
+        (arn("dev/sp_1-a1B2c3"), Err(Why::Denied)),
+        (arn("dev-a1B2c3"), Err(Why::Denied)),
+        (arn("dev/sp_1-a1B2c3-a1B2c3"), Ok(())),
+        (arn("dev/sp_1"), Ok(())),
+    ] {
+        aws.secrets().answer_next(BATCH, errors(&[(id.clone(), "AccessDeniedException")]));
+        let read = read(&world).await;
+        assert_eq!(if read.is_ok() { Ok(()) } else { Err(why(read)) }, want, "{id}");
+    }
     let missing = "ResourceNotFoundException";
     aws.secrets().answer_next(
         BATCH,

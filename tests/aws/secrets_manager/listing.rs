@@ -1,5 +1,6 @@
 //! Lists of Environments and Spaces, and look-alikes in them.
 
+use aws_sdk_secretsmanager::types::Tag;
 use futures_util::future::join_all;
 use serde_json::json;
 use undertone_core::{SpaceId, Store, StoreError};
@@ -56,10 +57,16 @@ async fn lists_go_over_all_pages() {
 async fn secrets_of_others_under_the_prefix_are_not_read() {
     let aws = FakeAws::start().await;
     let world = World::with(&aws.url(), &["dev", "dev/sp_1"]).await;
-    let foreign = ["stage", "dev/sp_2", "dev/sp_2/more", "dev-x!".trim_end_matches('!')];
-    for place in foreign {
-        let call = world.client.create_secret().name(world.secret(place)).secret_string("somebody's");
-        call.send().await.unwrap();
+    let foreign = ["stage", "stage2", "dev/sp_2", "dev/sp_2/more"];
+    for (place, tags) in foreign.iter().zip([
+        [("team", "environment"), ("undertone:prefix", "another")],
+        [("undertone:kind", "environment"), ("undertone:prefix", "another")],
+        [("undertone:kind", "space-like"), ("undertone:prefix", world.prefix.as_str())],
+        [("undertone:kind", "space"), ("undertone:prefix", world.prefix.as_str())],
+    ]) {
+        let tags = tags.map(|(key, value)| Tag::builder().key(key).value(value).build());
+        let call = world.client.create_secret().name(world.secret(place)).set_tags(Some(tags.to_vec()));
+        call.secret_string("somebody's").send().await.unwrap();
     }
     aws.secrets().reset_calls();
     assert_eq!(environments(&*world.store).await, ["dev"]);

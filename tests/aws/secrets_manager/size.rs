@@ -12,38 +12,36 @@ fn sized(scope_text: &str, name_text: &str, bytes: usize) -> Change {
     Change { versions, ..new_row(scope_text, name_text) }
 }
 
+/// The same row, written by somebody whose name has so many characters.
+fn by(length: usize, expected: u64) -> Change {
+    let head = RowHead { updated_by: "x".repeat(length), ..head(1) };
+    Change { head, versions: VersionChange::Keep, ..change("dev/sp_1", "TOKEN", Some(expected), 1) }
+}
+
 #[tokio::test]
 async fn a_scope_is_filled_to_the_last_byte_and_then_says_so() {
     let aws = FakeAws::start().await;
     let world = World::with(&aws.url(), &["dev", "dev/sp_1"]).await;
     let store = &*world.store;
-    write(store, sized("dev/sp_1", "FIRST", 40_000)).await.unwrap();
-    let (mut fits, mut full) = (0, 20_000);
-    // The base64 of one byte more has one or two characters more.
-    while fits + 1 < full {
-        let size = (fits + full) / 2;
-        match write(store, sized("dev/sp_1", &format!("OF_{size:05}"), size)).await {
-            Ok(()) => {
-                assert!(world.stored("dev/sp_1").await.0.len() <= 65_536);
-                fits = size;
-                let row = row(store, "dev/sp_1", &format!("OF_{size:05}")).await.unwrap();
-                let gone = RowHead { standing: undertone_core::Standing::Destroyed, current: 0, ..row.head };
-                let change = Change {
-                    head: gone,
-                    versions: VersionChange::DestroyAll,
-                    ..change("dev/sp_1", &format!("OF_{size:05}"), Some(1), 1)
-                };
-                write(store, change).await.unwrap();
-            }
+    write(store, sized("dev/sp_1", "TOKEN", 40_000)).await.unwrap();
+    write(store, by(1, 1)).await.unwrap();
+    // The id of one write more has eleven characters, two quotes and a comma.
+    let fits = 65_536 - world.stored("dev/sp_1").await.0.len() - 14 + 1;
+    for (length, fits) in [(fits + 1, false), (fits, true)] {
+        match write(store, by(length, 2)).await {
+            Ok(()) => assert!(fits, "{length}"),
             Err(StoreError::Full { scope: at, problem }) => {
-                assert_eq!(at, scope("dev/sp_1"));
-                assert!(problem.contains("65536") && problem.contains("undertone store copy"), "{problem}");
-                full = size;
+                assert_eq!((at, fits), (scope("dev/sp_1"), false));
+                assert!(
+                    problem.contains("65537 bytes") && problem.contains("undertone store copy"),
+                    "{problem}"
+                );
             }
-            Err(other) => panic!("{size}: {other}"),
+            Err(other) => panic!("{length}: {other}"),
         }
     }
-    assert!(4_000 < fits, "{fits}");
+    assert_eq!(world.stored("dev/sp_1").await.0.len(), 65_536);
+    assert_eq!(row(store, "dev/sp_1", "TOKEN").await.unwrap().head.updated_by.len(), fits);
 }
 
 #[tokio::test]

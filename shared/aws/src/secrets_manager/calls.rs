@@ -3,8 +3,6 @@
 //! A value is always the one labelled `AWSCURRENT`: `GetSecretValue` asks for it by that label, and
 //! `BatchGetSecretValue`, which takes no label, answers with no other.
 
-use std::collections::HashMap;
-
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType, SecretListEntry, Tag};
 use undertone_core::StoreError;
@@ -77,7 +75,7 @@ impl Secrets {
     pub(super) async fn get(&self, name: &str) -> Result<Current, Undone> {
         let answer = self.client.get_secret_value().secret_id(name).version_stage(CURRENT).send().await;
         let answer = answer.map_err(|error| undone("GetSecretValue", fault("GetSecretValue", &error)))?;
-        current("GetSecretValue", answer.secret_string, answer.version_id)
+        current("GetSecretValue", answer.secret_string(), answer.version_id())
     }
 
     /// Up to 20 secrets in one call, in the order of their names here. What is neither among the
@@ -94,20 +92,18 @@ impl Secrets {
                 Undone::NotFound => Undone::Denied(format!("{OPERATION}: ResourceNotFoundException")),
                 other => other,
             })?;
-        let mut found = HashMap::new();
-        for value in answer.secret_values.unwrap_or_default() {
-            if let Some(name) = value.name {
-                found.insert(name, current(OPERATION, value.secret_string, value.version_id));
+        let (values, errors) = (answer.secret_values.unwrap_or_default(), answer.errors.unwrap_or_default());
+        let read = |name: &String| {
+            if let Some(error) = errors.iter().find(|error| is_id_of(error.secret_id(), name)) {
+                let fault = fault_of_part(OPERATION, error.error_code().unwrap_or_default());
+                return Err(undone(OPERATION, fault));
             }
-        }
-        for error in answer.errors.unwrap_or_default() {
-            if let Some(name) = error.secret_id {
-                let fault = fault_of_part(OPERATION, error.error_code.as_deref().unwrap_or_default());
-                found.insert(name, Err(undone(OPERATION, fault)));
+            match values.iter().find(|value| value.name() == Some(name.as_str())) {
+                Some(value) => current(OPERATION, value.secret_string(), value.version_id()),
+                None => Err(Undone::Unknown(format!("{OPERATION} left it out"))),
             }
-        }
-        let left_out = || Err(Undone::Unknown(format!("{OPERATION} left it out")));
-        Ok(names.iter().map(|name| found.remove(name).unwrap_or_else(left_out)).collect())
+        };
+        Ok(names.iter().map(read).collect())
     }
 
     /// Makes a secret, with its first version. The same token twice makes it once.
@@ -196,16 +192,19 @@ pub(super) fn unusable(name: &str) -> String {
     )
 }
 
-fn current(
-    operation: &'static str,
-    text: Option<String>,
-    version: Option<String>,
-) -> Result<Current, Undone> {
-    match (text, version) {
-        // A secret that holds bytes is none of ours; no text is nobody's document.
-        (text, Some(version)) => Ok(Current { text: text.unwrap_or_default(), version }),
-        (_, None) => Err(Undone::Unknown(format!("{operation} named no version"))),
-    }
+fn current(operation: &'static str, text: Option<&str>, version: Option<&str>) -> Result<Current, Undone> {
+    let version = version.ok_or_else(|| Undone::Unknown(format!("{operation} named no version")))?;
+    // A secret that holds bytes is none of ours, and no text is nobody's document.
+    Ok(Current { text: text.unwrap_or_default().to_owned(), version: version.to_owned() })
+}
+
+/// Whether that is the secret's name, or the ARN of a secret of that name.
+fn is_id_of(id: Option<&str>, name: &str) -> bool {
+    let is_suffix = |rest: &str| rest.len() == 7 && rest.starts_with('-');
+    id.is_some_and(|id| match id.split_once(":secret:") {
+        None => id == name,
+        Some((_, end)) => end.strip_prefix(name).is_some_and(is_suffix),
+    })
 }
 
 fn undone(operation: &'static str, fault: Fault) -> Undone {
