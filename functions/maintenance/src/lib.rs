@@ -54,7 +54,7 @@ impl Done {
             "scopes": self.scopes,
             "resealed": self.resealed,
             "retired": self.retired,
-            "failed": self.failed,
+            "failed": self.failed.len(),
             "whole": self.whole,
         })
     }
@@ -78,7 +78,7 @@ pub enum RunFailed {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// Scopes couldn't be done.
-    #[error("{} of {} scopes couldn't be done: {}", .0.failed.len(), .0.scopes, .0.failed.join("; "))]
+    #[error("{} of {} scopes couldn't be done, such as: {}", .0.failed.len(), .0.scopes, .0.failed.iter().take(10).cloned().collect::<Vec<_>>().join("; "))]
     Scopes(Done),
 }
 

@@ -14,7 +14,12 @@ undertone::wipe_freed_memory!();
 async fn main() -> Result<()> {
     undertone::harden();
     let installation = Arc::new(undertone::aws::installation().await?);
-    let served = undertone_lambda::serve_task("maintenance", move |payload, time| {
+    let stats = installation.kms_stats.clone();
+    let counts = move || {
+        let counts = stats.counts();
+        vec![("KmsErrors", counts.unavailable + counts.denied + counts.wrong)]
+    };
+    let served = undertone_lambda::serve_task("maintenance", Arc::new(counts), move |payload, time| {
         let installation = installation.clone();
         async move {
             let (store, clock) = (installation.store.clone(), Arc::new(SystemClock::default()));
