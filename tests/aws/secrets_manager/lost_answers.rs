@@ -87,9 +87,12 @@ async fn own_work_is_found_beneath_what_others_wrote_meanwhile() {
             while names(&*lossy.world.store, "dev/sp_1").await.unwrap().is_empty() {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
+            // Nobody reads either until all of theirs is written.
+            lossy.proxy.only("");
             for number in 0..others {
                 write(&*lossy.world.store, new_row("dev/sp_1", &format!("THEIRS_{number}"))).await.unwrap();
             }
+            lossy.proxy.set(None);
         };
         let (ours, ()) = tokio::join!(ours, theirs);
         assert_eq!(ours, want, "after {others} writes of others");
