@@ -192,7 +192,10 @@ async fn an_item_in_anothers_place_is_refused() {
     let right = answers(&*world.store).await;
     let items = world.items().await;
     for to in items.iter().filter(|item| says_something(item)) {
-        for from in items.iter().filter(|from| says_something(from) && from["sk"] != to["sk"]) {
+        for from in items
+            .iter()
+            .filter(|from| says_something(from) && (&from["pk"], &from["sk"]) != (&to["pk"], &to["sk"]))
+        {
             let mut moved = from.clone();
             moved.extend(["pk", "sk"].map(|name| (name.to_owned(), to[name].clone())));
             world.put(&moved).await;
@@ -207,6 +210,24 @@ async fn an_item_in_anothers_place_is_refused() {
         world.put(to).await;
     }
     assert_eq!(answers(&*world.store).await, right);
+}
+
+#[tokio::test]
+async fn a_whole_scope_in_anothers_place_is_refused() {
+    let world = world().await;
+    let items = world.items().await;
+    for item in items.iter().filter(|item| text(item, "pk") == "S#dev#sp_1") {
+        world.remove(item).await;
+    }
+    for item in items.iter().filter(|item| text(item, "pk") == "S#dev") {
+        let mut moved = item.clone();
+        moved.insert("pk".to_owned(), AttributeValue::S("S#dev#sp_1".to_owned()));
+        world.put(&moved).await;
+    }
+    for (question, answer) in answers(&*world.store).await {
+        let is_of_another = question.starts_with("list") || question.ends_with("Environment dev");
+        assert_eq!(matches!(answer, Err(StoreError::Damaged(_))), !is_of_another, "{question}: {answer:?}");
+    }
 }
 
 #[tokio::test]
