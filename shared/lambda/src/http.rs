@@ -164,7 +164,7 @@ mod tests {
                 json!({"requestContext": {"accountId": "123456789012", "http": {"method": "POST"}}, "body": event}),
                 Err(403),
             ),
-            (json!({"httpMethod": "POST", "requestContext": {"elb": {}}, "body": event}), Err(403)),
+            (rest("POST", &json!({"elb": {}, "authorizer": {"principalId": "a"}})), Err(403)),
         ] {
             let fields = request.as_object().expect("an object");
             assert!(is_request(fields));
