@@ -8,6 +8,7 @@
 mod dynamo;
 mod lines;
 mod log;
+mod open;
 mod reading;
 mod segment;
 mod table;
