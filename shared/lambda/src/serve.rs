@@ -16,6 +16,7 @@ use undertone_runtime::Runtime;
 use crate::error::LambdaError;
 use crate::extension;
 use crate::function::{Function, Invocation, Options};
+use crate::time::deadline;
 
 /// What an invocation that is under way may still take when the process is told to end. Lambda
 /// kills it after 300 ms if there are other extensions.
@@ -74,11 +75,9 @@ pub(crate) fn check_environment() -> Result<(), LambdaError> {
 
 impl From<&lambda_runtime::Context> for Invocation {
     fn from(context: &lambda_runtime::Context) -> Self {
-        let deadline = i64::try_from(context.deadline).ok();
-        let deadline = deadline.and_then(|ms| Timestamp::from_millisecond(ms).ok());
         Self {
             request_id: context.request_id.clone(),
-            deadline: deadline.unwrap_or(Timestamp::MAX),
+            deadline: deadline(context.deadline, Timestamp::now()),
             trace: context.xray_trace_id.clone(),
         }
     }

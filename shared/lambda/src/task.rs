@@ -17,6 +17,7 @@ use crate::error::LambdaError;
 use crate::function::Counts;
 use crate::lines::{Lines, time};
 use crate::serve::check_environment;
+use crate::time::deadline;
 use crate::wire::{add_metrics, beginning};
 
 /// What is left to answer with, when the rest of the time was used.
@@ -59,9 +60,8 @@ where
 }
 
 fn time_left(deadline_ms: u64) -> Duration {
-    let deadline = i64::try_from(deadline_ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
-    let left = deadline.map(|deadline| deadline.duration_since(Timestamp::now()));
-    let left = left.and_then(|left| Duration::try_from(left).ok()).unwrap_or_default();
+    let now = Timestamp::now();
+    let left = Duration::try_from(deadline(deadline_ms, now).duration_since(now)).unwrap_or_default();
     left.saturating_sub(RESERVE)
 }
 

@@ -15,6 +15,19 @@ const LONGEST: Duration = Duration::from_secs(60 * 60);
 /// With less, an event isn't begun: it would only be cut off half done.
 const SHORTEST: Duration = Duration::from_millis(20);
 
+/// When Lambda began, in milliseconds of the clock on the wall, generously: 2001.
+const BEFORE_LAMBDA: u64 = 1_000_000_000_000;
+
+/// When an invocation ends, as the runtime API says it. `cargo lambda watch` says how long it may
+/// take instead: 600000, which would be a time long ago.
+pub(crate) fn deadline(ms: u64, now: Timestamp) -> Timestamp {
+    let ends = match ms < BEFORE_LAMBDA {
+        true => now.checked_add(Duration::from_millis(ms)).ok(),
+        false => i64::try_from(ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok()),
+    };
+    ends.unwrap_or(Timestamp::MAX)
+}
+
 /// See the module.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Time {
@@ -60,6 +73,20 @@ mod tests {
     use undertone_core::SystemClock;
 
     use super::*;
+
+    #[test]
+    fn what_says_no_time_of_day_says_how_long() {
+        let now: Timestamp = "2026-01-31T12:00:00Z".parse().unwrap();
+        for (ms, want) in [
+            (600_000, "2026-01-31T12:10:00Z"),
+            (1_769_860_803_000, "2026-01-31T12:00:03Z"),
+            (1_769_860_799_000, "2026-01-31T11:59:59Z"),
+            (0, "2026-01-31T12:00:00Z"),
+        ] {
+            assert_eq!(deadline(ms, now), want.parse().unwrap(), "{ms}");
+        }
+        assert_eq!(deadline(u64::MAX, now), Timestamp::MAX);
+    }
 
     #[test]
     fn a_tenth_is_kept_to_answer_within_bounds() {
