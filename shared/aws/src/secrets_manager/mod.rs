@@ -29,8 +29,8 @@
 //! is all that takes, and neither are scopes that lists don't show: lists find a scope by its tags.
 //!
 //! **What is destroyed here stays in the secret's older versions**, sealed, together with the
-//! wrapped keys of then, until Secrets Manager drops them: it can't be told to. It drops unlabelled
-//! versions when there are about 100 and they are a day old. So whoever may read old versions and
+//! wrapped keys of then, until Secrets Manager drops them: it can't be told to. It keeps the newest
+//! 100 versions, and all that are less than a day old. So whoever may read old versions and
 //! use the KMS key can still read a destroyed value; where that matters, use DynamoDB.
 //!
 //! Secrets Manager isn't consistent at once. A read may be a moment late, which costs a writer one
@@ -54,6 +54,10 @@
 //! | `spaces` | for each 100 that there are 1 `ListSecrets`, for each 20 that are wanted 1 `BatchGetSecretValue` |
 //!
 //! The first use of the store key is one call of KMS besides, while the secrets are being read.
+//!
+//! A reader needs the rights `GetSecretValue` and `BatchGetSecretValue`; a writer `CreateSecret`,
+//! `TagResource` (secrets are tagged as they are made), `PutSecretValue`,
+//! `UpdateSecretVersionStage` and `ListSecrets` as well.
 
 mod calls;
 mod document;
