@@ -97,10 +97,10 @@ fn a_key_is_wrapped_anew_as_the_key_that_it_is() {
     };
     block_on(store.write(Batch { keys: vec![(scope("dev"), first.clone())], ..Batch::default() })).unwrap();
     assert_eq!(rewrap(&other), Ok(()), "what isn't there any more needs no wrapping");
-    assert_eq!(keys(), [first.clone()]);
+    assert_eq!(keys(), std::slice::from_ref(&first));
     let wrong = WrappedKey { generation: 2, ..first.clone() };
     assert!(matches!(rewrap(&wrong), Err(StoreError::Damaged(_))));
-    assert_eq!(keys(), [first.clone()]);
+    assert_eq!(keys(), std::slice::from_ref(&first));
     let anew = WrappedKey { blob: other.blob, ..first };
     rewrap(&anew).unwrap();
     assert_eq!(keys(), [anew]);

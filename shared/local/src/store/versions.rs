@@ -3,6 +3,7 @@
 //! A record that goes is overwritten where it is, with as many bytes as it had: see
 //! `database::schema`. One of another length gets a place of its own, and its old one becomes zeros.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rusqlite::params;
@@ -61,6 +62,8 @@ impl Moment<'_> {
     /// Gives versions other records. All else about them stays.
     pub(super) fn put_records(self, row: &Row, records: Vec<(u64, Arc<[u8]>)>) -> Result<(), Fault> {
         let mut versions = self.versions(&row.scope, &row.name)?;
+        // Of a version that is named twice the last record counts.
+        let records: BTreeMap<_, _> = records.into_iter().collect();
         for (number, record) in records {
             let stored = versions.iter_mut().find(|stored| stored.version.number == number);
             let stored = stored.ok_or_else(|| conflict(row))?;
@@ -72,7 +75,6 @@ impl Moment<'_> {
                     self.put_version(row, stored)?;
                 }
             }
-            stored.version.body = stored.version.body.resealed(record);
         }
         Ok(())
     }
