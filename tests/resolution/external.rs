@@ -11,10 +11,13 @@ use undertone_tests::world::{World, hosts, name, scope};
 
 use crate::lookup::{Answer, Asker, HOST, value, version};
 
+/// A value with its version, or why there is none.
+type Kept = Result<(Vec<u8>, String), ExternalError>;
+
 /// What the other service keeps, by id.
 #[derive(Default)]
 struct Elsewhere {
-    kept: Mutex<HashMap<String, Result<(Vec<u8>, String), ExternalError>>>,
+    kept: Mutex<HashMap<String, Kept>>,
     fetches: AtomicU64,
 }
 
@@ -23,8 +26,8 @@ impl Elsewhere {
         self.answer(id, Ok((value.as_bytes().to_vec(), version.to_owned())));
     }
 
-    fn answer(&self, id: &str, answer: Result<(Vec<u8>, String), ExternalError>) {
-        self.kept.lock().unwrap().insert(id.to_owned(), answer);
+    fn answer(&self, id: &str, answer: Kept) {
+        self.kept.lock().expect("no test panics with this lock").insert(id.to_owned(), answer);
     }
 
     fn fetches(&self) -> u64 {
@@ -37,7 +40,7 @@ impl ExternalSource for Elsewhere {
     async fn fetch(&self, id: &str) -> Result<ExternalValue, ExternalError> {
         self.fetches.fetch_add(1, Ordering::Relaxed);
         tokio::task::yield_now().await;
-        let kept = self.kept.lock().unwrap().get(id).cloned();
+        let kept = self.kept.lock().expect("no test panics with this lock").get(id).cloned();
         let (bytes, version) =
             kept.unwrap_or(Err(ExternalError::Denied("ResourceNotFoundException".to_owned())))?;
         Ok(ExternalValue { bytes: bytes.into(), version: version.into() })
@@ -47,7 +50,7 @@ impl ExternalSource for Elsewhere {
 async fn refer(world: &World, at: &str, name_text: &str, id: &str, key: Option<&str>) {
     let request = ExternalRequest {
         name: name(name_text),
-        reference: ExternalRef::new(id, key).unwrap(),
+        reference: ExternalRef::new(id, key).expect("a reference of a test is one"),
         rules: hosts(&[HOST]),
         expires_at: None,
         spelling: Spelling::Canonical,

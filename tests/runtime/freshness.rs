@@ -8,8 +8,8 @@ use futures_util::future::join_all;
 use undertone_core::memory::MemoryStore;
 use undertone_core::resolve::Freshness;
 use undertone_core::{
-    Batch, Chain, ChainRows, Environment, EnvironmentId, Epoch, History, Limits, Names, Scope, SecretName, Space,
-    SpaceId, Store, StoreError, StoreId,
+    Batch, Chain, ChainRows, Environment, EnvironmentId, Epoch, History, Limits, Names, Scope, SecretName,
+    Space, SpaceId, Store, StoreError, StoreId,
 };
 use undertone_runtime::{Event, Listener, Ports, Runtime};
 use undertone_tests::servers::{Answer, Server};

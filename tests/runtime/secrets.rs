@@ -18,6 +18,7 @@ pub(super) fn kind(error: &ResolveError) -> &'static str {
         ResolveError::NoEnvironment { .. } => "NoEnvironment",
         ResolveError::UnknownScope(_) => "UnknownScope",
         ResolveError::Unavailable { .. } => "Unavailable",
+        ResolveError::Denied { .. } => "Denied",
         ResolveError::Unreadable { .. } => "Unreadable",
     }
 }
@@ -51,7 +52,7 @@ async fn each_way_to_fail_has_its_type_and_only_unavailable_may_be_tried_again()
         ("EXPIRED", None, "Expired", Some("expired")),
         ("REVOKED", None, "Revoked", Some("revoked")),
         ("FINE", Some(KeyError::Unavailable("no answer".to_owned())), "Unavailable", None),
-        ("FINE", Some(KeyError::Denied("no right".to_owned())), "Unavailable", None),
+        ("FINE", Some(KeyError::Denied("no right".to_owned())), "Denied", Some("denied")),
         ("FINE", Some(KeyError::BadAnswer("not a key".to_owned())), "Unreadable", Some("unreadable")),
         // A broken key service says nothing about what needs no key.
         ("MISSING", Some(KeyError::Unavailable("no answer".to_owned())), "NotFound", None),

@@ -35,8 +35,8 @@ fn actor() -> Actor {
 }
 
 fn scopes() -> [Scope; 3] {
-    let live: undertone_core::EnvironmentId = "live".parse().unwrap();
-    let space = |id: &str| Scope::Space(live.clone(), id.parse().unwrap());
+    let live: undertone_core::EnvironmentId = "live".parse().expect("an id");
+    let space = |id: &str| Scope::Space(live.clone(), id.parse().expect("an id"));
     [Scope::Environment(live.clone()), space("blue"), space("red")]
 }
 
@@ -48,16 +48,23 @@ impl Side {
     /// Three scopes with names of up to ten versions, each value sealed by a writer with a key of its own.
     async fn filled() -> Self {
         let side = Self::empty();
-        side.writer().create_environment("live".parse().unwrap(), Mode::Standard).await.unwrap();
+        side.writer()
+            .create_environment("live".parse().expect("an id"), Mode::Standard)
+            .await
+            .expect("memory works");
         for space in ["blue", "red"] {
-            side.writer().create_space("live".parse().unwrap(), space.parse().unwrap()).await.unwrap();
+            side.writer()
+                .create_space("live".parse().expect("an id"), space.parse().expect("an id"))
+                .await
+                .expect("memory works");
         }
         for scope in scopes() {
             for (name, versions) in [("ONE", 1), ("TEN", 10), ("TWO", 2)] {
                 for version in 1..=versions {
-                    let value = SecretValue::new(format!("{scope} {name} {version}").into_bytes()).unwrap();
-                    let request = SetRequest::new(name.parse().unwrap(), value);
-                    side.writer().set(&scope, request).await.unwrap();
+                    let value = SecretValue::new(format!("{scope} {name} {version}").into_bytes())
+                        .expect("it is short");
+                    let request = SetRequest::new(name.parse().expect("an id"), value);
+                    side.writer().set(&scope, request).await.expect("memory works");
                 }
             }
         }
@@ -81,8 +88,8 @@ impl Side {
     async fn key_counts(&self) -> Vec<usize> {
         let mut counts = Vec::new();
         for scope in scopes() {
-            let mut rows = self.store.chain(&scope.chain(), Names::All).await.unwrap();
-            counts.push(rows.scopes.pop().unwrap().keys.len());
+            let mut rows = self.store.chain(&scope.chain(), Names::All).await.expect("memory works");
+            counts.push(rows.scopes.pop().expect("a chain ends at its own scope").keys.len());
         }
         counts
     }
@@ -93,17 +100,18 @@ impl Side {
         let mut values = Vec::new();
         for scope in scopes() {
             let Ok(mut chain) = self.store.chain(&scope.chain(), Names::All).await else { continue };
-            let own = chain.scopes.pop().unwrap();
+            let own = chain.scopes.pop().expect("a chain ends at its own scope");
             let key_scope = KeyScope::of(self.store.id(), &scope);
             let names: Vec<SecretName> = own.rows.iter().map(|row| row.name.clone()).collect();
             for name in names {
-                let history = self.store.history(&scope, &name).await.unwrap().unwrap();
+                let history =
+                    self.store.history(&scope, &name).await.expect("readable").expect("it is there");
                 assert!(history.row.current.is_some(), "{scope} {name} has a value at every moment");
                 for version in history.versions {
                     let record = version.body.record();
-                    let id = undertone_core::record::key_id(record).unwrap();
+                    let id = undertone_core::record::key_id(record).expect("a record names its key");
                     let wrapped = own.keys.iter().find(|key| key.id == id).expect("its key is there");
-                    let key = cache.key(&key_scope, wrapped).await.unwrap();
+                    let key = cache.key(&key_scope, wrapped).await.expect("memory works");
                     let context = Context {
                         scope: &key_scope,
                         name: name.as_str(),
