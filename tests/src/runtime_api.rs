@@ -18,6 +18,9 @@ use tokio::task::JoinHandle;
 /// The header of X-Ray that every invocation carries.
 pub const TRACE: &str = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1";
 
+/// How long a test waits for the function.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// Whether there is an API for extensions.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Extensions {
@@ -106,7 +109,7 @@ impl RuntimeApi {
 
     /// The answer to an invocation, as soon as there is one.
     pub async fn answer(&self, id: &str) -> Answer {
-        self.shared.until(|state| state.answers.get(id).cloned()).await
+        self.shared.soon(|state| state.answers.get(id).cloned()).await
     }
 
     /// Sends an invocation and waits for its answer.
@@ -117,7 +120,7 @@ impl RuntimeApi {
 
     /// When the function first asked for an invocation: its start is over.
     pub async fn first_next(&self) -> Instant {
-        self.shared.until(|state| state.first_next).await
+        self.shared.soon(|state| state.first_next).await
     }
 
     /// Whether an invocation was answered already.
@@ -144,6 +147,12 @@ impl Shared {
 
     fn called(&self, call: impl Into<String>) {
         self.lock().calls.push(call.into());
+    }
+
+    /// Waits for it, and no longer than any test may.
+    async fn soon<T>(&self, found: impl FnMut(&mut Current) -> Option<T>) -> T {
+        let found = tokio::time::timeout(PATIENCE, self.until(found)).await;
+        found.unwrap_or_else(|_| panic!("the function doesn't do it: {:?}", self.lock().calls))
     }
 
     async fn until<T>(&self, mut found: impl FnMut(&mut Current) -> Option<T>) -> T {
