@@ -1,16 +1,16 @@
 //! The ports in memory: for tests, which count calls with them, and for programs that keep nothing.
 
+mod claims;
+
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
-use jiff::Timestamp;
 use zeroize::Zeroizing;
 
 use crate::audit::{AuditEntry, AuditError, AuditLog, AuditRow, CHAIN_START, ChainCheck, ChainKey, Verified};
-use crate::id::{AgentId, EnvironmentId, SpaceId, StoreId};
-use crate::idempotency::{ClaimId, Claimed, Idempotency, IdempotencyError, IdempotencyKey};
+use crate::id::{EnvironmentId, SpaceId, StoreId};
 use crate::keys::{Generation, KeyError, Opener, Provider, Sealer, WrappedKey};
 use crate::name::SecretName;
 use crate::record::{KeyScope, ScopeKey};
@@ -20,6 +20,8 @@ use crate::store::{
     Batch, ChainRows, Environment, Epoch, Limits, Names, Reseal, ScopeRows, Space, Store, StoreError,
     names_a_key_of,
 };
+
+pub use claims::MemoryIdempotency;
 
 /// A store in memory. Counts its reads.
 pub struct MemoryStore {
@@ -417,87 +419,5 @@ impl AuditLog for MemoryAudit {
         }
         let (sequence, last) = rows.last().map_or((0, CHAIN_START), |row| (row.sequence, row.mac));
         Ok(check.end(Some(self.key.tip(&last, sequence))))
-    }
-}
-
-/// Claims in memory.
-#[derive(Default)]
-pub struct MemoryIdempotency {
-    claims: Mutex<BTreeMap<(AgentId, String), Claim>>,
-}
-
-struct Claim {
-    digest: [u8; 32],
-    state: ClaimState,
-}
-
-enum ClaimState {
-    Taken { by: ClaimId, until: Timestamp },
-    Done { answer: String, until: Timestamp },
-}
-
-impl MemoryIdempotency {
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<(AgentId, String), Claim>> {
-        self.claims.lock().expect("no holder of this lock panics")
-    }
-
-    fn holds(claim: Option<&Claim>, id: ClaimId) -> bool {
-        claim.is_some_and(|claim| matches!(claim.state, ClaimState::Taken { by, .. } if by == id))
-    }
-}
-
-#[async_trait]
-impl Idempotency for MemoryIdempotency {
-    async fn claim(
-        &self,
-        key: &IdempotencyKey,
-        claim: ClaimId,
-        now: Timestamp,
-        until: Timestamp,
-    ) -> Result<Claimed, IdempotencyError> {
-        let mut claims = self.lock();
-        let place = (key.agent.clone(), key.event.clone());
-        match claims.get(&place) {
-            Some(Claim {
-                state: ClaimState::Taken { until, .. } | ClaimState::Done { until, .. },
-                digest,
-            }) if now < *until && *digest != key.digest => {
-                return Ok(Claimed::OtherEvent);
-            }
-            Some(Claim { state: ClaimState::Taken { until, .. }, .. }) if now < *until => {
-                return Ok(Claimed::Taken { until: *until });
-            }
-            Some(Claim { state: ClaimState::Done { answer, until }, .. }) if now < *until => {
-                return Ok(Claimed::Done(answer.clone()));
-            }
-            Some(_) | None => {}
-        }
-        claims.insert(place, Claim { digest: key.digest, state: ClaimState::Taken { by: claim, until } });
-        Ok(Claimed::Yours)
-    }
-
-    async fn finish(
-        &self,
-        key: &IdempotencyKey,
-        claim: ClaimId,
-        answer: &str,
-        keep_until: Timestamp,
-    ) -> Result<(), IdempotencyError> {
-        let mut claims = self.lock();
-        let place = (key.agent.clone(), key.event.clone());
-        if Self::holds(claims.get(&place), claim) {
-            let state = ClaimState::Done { answer: answer.to_owned(), until: keep_until };
-            claims.insert(place, Claim { digest: key.digest, state });
-        }
-        Ok(())
-    }
-
-    async fn give_up(&self, key: &IdempotencyKey, claim: ClaimId) -> Result<(), IdempotencyError> {
-        let mut claims = self.lock();
-        let place = (key.agent.clone(), key.event.clone());
-        if Self::holds(claims.get(&place), claim) {
-            claims.remove(&place);
-        }
-        Ok(())
     }
 }
