@@ -246,14 +246,23 @@ async fn a_lost_answer_neither_forks_nor_loses_the_chain() {
 
 #[tokio::test]
 async fn nothing_is_appended_behind_an_end_that_was_changed() {
-    let world = World::at(Ministack::start().url()).await;
-    let log = world.log();
-    log.append(vec![entry(1, "x")]).await.unwrap();
-    let partition = format!("audit#{}", log.own_segment().await.unwrap().writer);
-    world.delete(&partition, "tip").await;
-    for _ in 0..2 {
-        let error = log.append(vec![entry(2, "y")]).await.unwrap_err();
-        assert!(error.to_string().contains("audit verify"), "{error}");
+    for what in ["removed", "another's"] {
+        let world = World::at(Ministack::start().url()).await;
+        let (log, other) = (world.log(), world.log());
+        log.append(vec![entry(1, "x")]).await.unwrap();
+        other.append(vec![entry(1, "x")]).await.unwrap();
+        let partition = format!("audit#{}", log.own_segment().await.unwrap().writer);
+        match what {
+            "removed" => world.delete(&partition, "tip").await,
+            _ => {
+                let from = format!("audit#{}", other.own_segment().await.unwrap().writer);
+                world.copy((&from, "tip"), (&partition, "tip")).await;
+            }
+        }
+        for _ in 0..2 {
+            let error = log.append(vec![entry(2, "y")]).await.expect_err(what);
+            assert!(error.to_string().contains("audit verify"), "{what}: {error}");
+        }
     }
 }
 

@@ -165,7 +165,11 @@ async fn an_answer_that_is_none_is_told_from_an_outage_and_read_only_so_far() {
     ] {
         kms.aws.kms().reset_calls();
         (0..3).for_each(|_| kms.aws.kms().answer_next("Decrypt", answer.clone()));
-        assert_eq!(kind(kms.open(&wrapped).await), want, "{what}");
+        let opened = kms.open(&wrapped).await;
+        // Unread, it can't be known to be anything but long.
+        let unread = matches!(&opened, Err(error) if error.to_string().contains("too great length"));
+        assert_eq!(unread, what == "10 MiB", "{what}");
+        assert_eq!(kind(opened), want, "{what}");
         assert_eq!(kms.aws.kms().calls_of("Decrypt"), calls, "{what}");
         for _ in calls..3 {
             // What the fake still has in store for others.
@@ -325,6 +329,16 @@ async fn a_blob_of_a_foreign_key_is_refused() {
     let (foreign, _) = keys(&kms.connection, &blue);
     let (_, wrapped) = foreign.new_key(&space(), 7).await.unwrap();
     assert_eq!(kind(kms.open(&wrapped).await), "denied");
+}
+
+#[tokio::test]
+async fn a_rotation_of_the_material_inside_kms_changes_nothing_here() {
+    let kms = Kms::start().await;
+    let (before, wrapped) = kms.make().await.unwrap();
+    kms.aws.kms().rotate("alias/red");
+    let (_, newer) = kms.make().await.unwrap();
+    assert!(kms.open(&wrapped).await.unwrap().expose() == before.expose());
+    assert_eq!(kind(kms.open(&newer).await), "a key");
 }
 
 #[tokio::test]

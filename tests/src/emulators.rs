@@ -9,6 +9,7 @@ use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -57,6 +58,18 @@ impl Emulator {
 
     fn start(kind: Kind) -> Self {
         let python = environment().join("bin/python");
+        let mut said = String::new();
+        // A port that was free may be taken a moment later by somebody else.
+        for _ in 0..5 {
+            match Self::try_start(kind, &python) {
+                Ok(emulator) => return emulator,
+                Err(why) => said = why,
+            }
+        }
+        panic!("{kind:?} doesn't run: {said}");
+    }
+
+    fn try_start(kind: Kind, python: &Path) -> Result<Self, String> {
         let folder = tempfile::tempdir().expect("there is room for temporary files");
         let log = folder.path().join("log");
         let output = File::create(&log).expect("a temporary file can be made");
@@ -65,7 +78,7 @@ impl Emulator {
             Kind::Ministack => ("ministack", "/_ministack/ready"),
         };
         let port = free_port();
-        let server = Command::new(&python)
+        let server = Command::new(python)
             .arg(root().join("tests/python/emulator.py"))
             .args([name, &port.to_string()])
             .arg(folder.path())
@@ -78,25 +91,27 @@ impl Emulator {
             .stdout(output.try_clone().expect("a file can be shared"))
             .stderr(output)
             .spawn()
-            .unwrap_or_else(|error| panic!("{name} can't be started by {}: {error}", python.display()));
+            .map_err(|error| format!("{}: {error}", python.display()))?;
         let mut emulator = Self { url: format!("http://127.0.0.1:{port}"), server, _folder: folder };
-        emulator.wait(name, port, path, &log);
-        emulator
+        let answered = emulator.wait(port, path);
+        answered.map_err(|why| format!("{why}:\n{}", std::fs::read_to_string(&log).unwrap_or_default()))?;
+        Ok(emulator)
     }
 
-    fn wait(&mut self, name: &str, port: u16, path: &str, log: &Path) {
+    fn wait(&mut self, port: u16, path: &str) -> Result<(), String> {
         let end = Instant::now() + Duration::from_secs(90);
-        loop {
-            let said = || std::fs::read_to_string(log).unwrap_or_default();
+        let mut answered = false;
+        while Instant::now() < end {
             if let Ok(Some(status)) = self.server.try_wait() {
-                panic!("{name} ended ({status}) before it answered:\n{}", said());
+                return Err(format!("it ended ({status})"));
             }
-            if answers(port, path) {
-                return;
+            // Twice, with a pause: the first answer may be that of whoever took the port.
+            if answers(port, path) && std::mem::replace(&mut answered, true) {
+                return Ok(());
             }
-            assert!(Instant::now() < end, "{name} doesn't answer after 90 seconds:\n{}", said());
             std::thread::sleep(Duration::from_millis(100));
         }
+        Err("it doesn't answer after 90 seconds".to_owned())
     }
 }
 
@@ -130,9 +145,16 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("this crate is in the repository").to_owned()
 }
 
+/// Below those that the system gives to connections, so that none of these takes it.
 fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
-    listener.local_addr().expect("a bound socket has an address").port()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let mut tried = (0..1_000).map(|_| {
+        let step = NEXT.fetch_add(1, Ordering::Relaxed);
+        let offset = std::process::id().wrapping_mul(7_919).wrapping_add(step) % 12_000;
+        20_000 + u16::try_from(offset).expect("it is below 12,000")
+    });
+    let free = tried.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok());
+    free.expect("one of a thousand ports is free")
 }
 
 fn answers(port: u16, path: &str) -> bool {
