@@ -11,7 +11,7 @@ import sys
 import threading
 
 from ministack import app
-from ministack.core import iam_actions
+from ministack.core import iam_actions, iam_evaluator
 from ministack.services import lambda_svc
 
 
@@ -54,6 +54,20 @@ def mend_numbers_of_parameters():
     lambda_svc._sqs_esm_concurrency = lambda *arguments: int(known(*arguments))
 
 
+def mend_callers_of_urls():
+    """Who signed a call of a URL with `AWS_IAM` isn't in the event; in AWS's it is."""
+    known = lambda_svc._build_function_url_event
+
+    def with_caller(url_id, account_id, region, method, path, headers, body, query_params, **more):
+        event = known(url_id, account_id, region, method, path, headers, body, query_params, **more)
+        if not more["anonymous"]:
+            arn = iam_evaluator.request_caller_arn(headers, query_params)
+            event["requestContext"]["authorizer"] = {"iam": {"accountId": account_id, "userArn": arn}}
+        return event
+
+    lambda_svc._build_function_url_event = with_caller
+
+
 def end_with_standard_input():
     """However the parent ends, this process and the functions that it runs (its group) end too."""
 
@@ -71,6 +85,7 @@ if __name__ == "__main__":
     mend_conditions_on_encryption_contexts()
     mend_secure_transport()
     mend_numbers_of_parameters()
+    mend_callers_of_urls()
     end_with_standard_input()
     sys.argv = ["ministack"]
     app.main()
