@@ -152,7 +152,7 @@ async fn what_can_not_be_fetched_is_an_answer_of_its_own_and_never_the_value_ben
 
 #[tokio::test]
 async fn a_reference_can_not_be_moved_or_passed_off_as_a_value() {
-    use undertone_core::{Body, Names, Store};
+    use undertone_core::{Body, Names, ReadStore};
     let world = World::new().await;
     let source = Arc::new(Elsewhere::default());
     source.keep(ID, "elsewhere-value", "v-1");

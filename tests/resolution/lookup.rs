@@ -7,8 +7,8 @@ use undertone_core::audit::Actor;
 use undertone_core::memory::MemoryAudit;
 use undertone_core::resolve::{Freshness, Snapshot};
 use undertone_core::{
-    Declaration, Destination, Execution, ExternalSource, HostPort, HostRule, Opener, ResolveError, Resolver,
-    Scope, Secret, Sink, Store, Transport, UseError, disclose,
+    Declaration, Destination, Execution, ExternalSource, HostPort, HostRule, Opener, ReadStore, ResolveError,
+    Resolver, Scope, Secret, Sink, Transport, UseError, disclose,
 };
 use undertone_tests::world::{World, name, scope};
 
@@ -36,7 +36,7 @@ pub struct Asker {
     resolver: Arc<Resolver>,
     declaration: Arc<Declaration>,
     audit: Arc<MemoryAudit>,
-    store: Arc<dyn Store>,
+    store: Arc<dyn ReadStore>,
     opener: Arc<dyn Opener>,
 }
 
@@ -47,7 +47,7 @@ impl Asker {
     }
 
     /// The same over another store or key service.
-    pub fn over(world: &World, store: Arc<dyn Store>, opener: Arc<dyn Opener>, names: &[&str]) -> Self {
+    pub fn over(world: &World, store: Arc<dyn ReadStore>, opener: Arc<dyn Opener>, names: &[&str]) -> Self {
         let names: Vec<_> = names.iter().map(|name| (*name, None)).collect();
         Self::limited(world, store, opener, &names)
     }
@@ -55,7 +55,7 @@ impl Asker {
     /// The same with the hosts to which the agent limits itself.
     pub fn limited(
         world: &World,
-        store: Arc<dyn Store>,
+        store: Arc<dyn ReadStore>,
         opener: Arc<dyn Opener>,
         names: &[(&str, Option<&[&str]>)],
     ) -> Self {

@@ -9,8 +9,8 @@ use undertone_core::keys::WrappedKey;
 use undertone_core::memory::{MemoryKeys, MemoryStore};
 use undertone_core::record::KeyScope;
 use undertone_core::{
-    Batch, Chain, ChainRows, Environment, EnvironmentId, Epoch, History, KeyError, Limits, Names, Opener,
-    Scope, SecretName, Space, SpaceId, Store, StoreError, StoreId,
+    Chain, ChainRows, Epoch, History, KeyError, Names, Opener, ReadStore, Scope, SecretName, StoreError,
+    StoreId,
 };
 use zeroize::Zeroizing;
 
@@ -67,13 +67,9 @@ impl WrappedStore {
 }
 
 #[async_trait]
-impl Store for WrappedStore {
+impl ReadStore for WrappedStore {
     fn id(&self) -> StoreId {
         self.inner.id()
-    }
-
-    fn limits(&self) -> Limits {
-        self.inner.limits()
     }
 
     async fn epoch(&self, chain: &Chain) -> Result<Epoch, StoreError> {
@@ -93,31 +89,6 @@ impl Store for WrappedStore {
 
     async fn history(&self, scope: &Scope, name: &SecretName) -> Result<Option<History>, StoreError> {
         self.inner.history(scope, name).await
-    }
-
-    async fn write(&self, batch: Batch) -> Result<(), StoreError> {
-        self.inner.write(batch).await
-    }
-
-    async fn create_environment(&self, environment: Environment) -> Result<(), StoreError> {
-        self.inner.create_environment(environment).await
-    }
-
-    async fn create_space(&self, space: Space) -> Result<(), StoreError> {
-        self.inner.create_space(space).await
-    }
-
-    async fn environments(&self) -> Result<Vec<Environment>, StoreError> {
-        self.inner.environments().await
-    }
-
-    async fn spaces(
-        &self,
-        environment: &EnvironmentId,
-        after: Option<&SpaceId>,
-        limit: usize,
-    ) -> Result<Vec<Space>, StoreError> {
-        self.inner.spaces(environment, after, limit).await
     }
 }
 

@@ -8,8 +8,7 @@ use futures_util::future::join_all;
 use undertone_core::memory::MemoryStore;
 use undertone_core::resolve::Freshness;
 use undertone_core::{
-    Batch, Chain, ChainRows, Environment, EnvironmentId, Epoch, History, Limits, Names, Scope, SecretName,
-    Space, SpaceId, Store, StoreError, StoreId,
+    Chain, ChainRows, Epoch, History, Names, ReadStore, Scope, SecretName, StoreError, StoreId,
 };
 use undertone_runtime::{Event, Listener, Ports, Runtime};
 use undertone_tests::servers::{Answer, Server};
@@ -21,42 +20,22 @@ use super::Diary;
 struct Slow(Arc<MemoryStore>);
 
 #[async_trait]
-impl Store for Slow {
+impl ReadStore for Slow {
     fn id(&self) -> StoreId {
         self.0.id()
     }
-    fn limits(&self) -> Limits {
-        self.0.limits()
-    }
+
     async fn epoch(&self, chain: &Chain) -> Result<Epoch, StoreError> {
         self.0.epoch(chain).await
     }
+
     async fn chain(&self, chain: &Chain, names: Names<'_>) -> Result<ChainRows, StoreError> {
         tokio::time::sleep(Duration::from_millis(50)).await;
         self.0.chain(chain, names).await
     }
+
     async fn history(&self, scope: &Scope, name: &SecretName) -> Result<Option<History>, StoreError> {
         self.0.history(scope, name).await
-    }
-    async fn write(&self, batch: Batch) -> Result<(), StoreError> {
-        self.0.write(batch).await
-    }
-    async fn create_environment(&self, environment: Environment) -> Result<(), StoreError> {
-        self.0.create_environment(environment).await
-    }
-    async fn create_space(&self, space: Space) -> Result<(), StoreError> {
-        self.0.create_space(space).await
-    }
-    async fn environments(&self) -> Result<Vec<Environment>, StoreError> {
-        self.0.environments().await
-    }
-    async fn spaces(
-        &self,
-        environment: &EnvironmentId,
-        after: Option<&SpaceId>,
-        limit: usize,
-    ) -> Result<Vec<Space>, StoreError> {
-        self.0.spaces(environment, after, limit).await
     }
 }
 

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use async_trait::async_trait;
 use undertone_core::memory::MemoryStore;
 use undertone_core::{
-    Batch, Chain, ChainRows, Environment, EnvironmentId, Epoch, History, Limits, Names, Scope, SecretName,
-    Space, SpaceId, Store, StoreError, StoreId,
+    Batch, Chain, ChainRows, Environment, EnvironmentId, Epoch, History, Limits, Names, ReadStore, Scope,
+    SecretName, Space, SpaceId, Store, StoreError, StoreId,
 };
 
 /// Whether the call that fails was carried out.
@@ -53,13 +53,9 @@ impl Failing {
 }
 
 #[async_trait]
-impl Store for Failing {
+impl ReadStore for Failing {
     fn id(&self) -> StoreId {
         self.inner.id()
-    }
-
-    fn limits(&self) -> Limits {
-        self.inner.limits()
     }
 
     async fn epoch(&self, chain: &Chain) -> Result<Epoch, StoreError> {
@@ -72,6 +68,13 @@ impl Store for Failing {
 
     async fn history(&self, scope: &Scope, name: &SecretName) -> Result<Option<History>, StoreError> {
         self.call(self.inner.history(scope, name)).await
+    }
+}
+
+#[async_trait]
+impl Store for Failing {
+    fn limits(&self) -> Limits {
+        self.inner.limits()
     }
 
     async fn write(&self, batch: Batch) -> Result<(), StoreError> {

@@ -12,7 +12,7 @@ use undertone_core::resolve::KeyCache;
 use undertone_core::transfer::{Source, Target, Transfer};
 use undertone_core::vault::{SetRequest, Vault};
 use undertone_core::{
-    Clock, KeyScope, Mode, Names, Rules, Scope, SecretName, SecretValue, Store, SystemClock,
+    Clock, KeyScope, Mode, Names, ReadStore, Rules, Scope, SecretName, SecretValue, Store, SystemClock,
 };
 
 use failing::{Failing, When};

@@ -4,11 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use undertone_aws::{
-    AuditTo, Connection, Installation, InstallationError, InstallationSettings, KmsKey, KmsRewrapper,
-    OpenError, RowsIn, SecretsOpenError, SecretsPrefixError,
+    AuditTo, Connection, InstallationError, InstallationSettings, KmsKey, KmsRewrapper, OpenError, RowsIn,
+    SecretsOpenError, SecretsPrefixError, WritableInstallation,
 };
 use undertone_core::audit::Verified;
-use undertone_core::{AuditLog, Clock, Opener, Rewrapper, Sealer, SystemClock};
+use undertone_core::{Clock, Rewrapper, SystemClock};
 use undertone_local::{AwsKind, AwsSettings};
 
 use crate::args::{PlaceArgs, StoreArg};
@@ -25,7 +25,7 @@ const PREFIX: &str = "undertone";
 /// An open installation.
 pub(crate) struct Aws {
     connection: Arc<Connection>,
-    installation: Installation,
+    writable: WritableInstallation,
     settings: AwsSettings,
 }
 
@@ -55,12 +55,10 @@ pub(crate) fn from_arguments(args: &PlaceArgs) -> Result<Option<AwsSettings>, Fa
 pub(crate) async fn open(settings: &AwsSettings) -> Result<Opened, Failure> {
     let connection = connect(settings).await;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
-    let installation = Installation::open(&connection, &as_settings(settings)?, clock).await?;
-    let store = installation.store.clone();
-    let sealer: Arc<dyn Sealer> = installation.sealer.clone();
-    let opener: Arc<dyn Opener> = installation.opener.clone();
-    let audit = installation.audit.clone();
-    let place = Place::Aws(Box::new(Aws { connection, installation, settings: settings.clone() }));
+    let writable = WritableInstallation::open(&connection, &as_settings(settings)?, clock).await?;
+    let (store, sealer) = (writable.store.clone(), writable.sealer.clone());
+    let (opener, audit) = (writable.installation.opener.clone(), writable.installation.audit.clone());
+    let place = Place::Aws(Box::new(Aws { connection, writable, settings: settings.clone() }));
     Ok(Opened::new(Parts { store, sealer, opener, audit, place }))
 }
 
@@ -73,16 +71,16 @@ pub(crate) async fn create(
     let connection = connect(settings).await;
     let parsed = as_settings(settings)?;
     if create_tables {
-        Installation::create_tables(&connection, &parsed).await?;
+        WritableInstallation::create_tables(&connection, &parsed).await?;
     }
-    Installation::init(&connection, &parsed).await?;
+    WritableInstallation::init(&connection, &parsed).await?;
     undertone_local::write_aws_settings(directory, settings)?;
     Ok(())
 }
 
 impl Aws {
     /// What `undertone doctor` says about the installation.
-    pub(crate) async fn health(&self, audit: &dyn AuditLog) -> Vec<Health> {
+    pub(crate) async fn health(&self) -> Vec<Health> {
         let (rows, place) = match self.settings.kind {
             AwsKind::DynamoDb => ("DynamoDB", self.settings.table.as_str()),
             AwsKind::SecretsManager => ("Secrets Manager", self.settings.prefix.as_str()),
@@ -93,11 +91,12 @@ impl Aws {
             status: Status::Ok,
             message: format!("{rows} `{place}` in {region} is an Undertone store"),
         };
-        let key = match self.installation.check_key().await {
+        let key = match self.writable.installation.check_key().await {
             Ok(()) => (Status::Ok, format!("{} opens the store key", self.settings.kms_key)),
             Err(error) => (Status::Fail, error.to_string()),
         };
-        let log = match audit.last().await {
+        // The rows of others: what this process would append to is new and has none.
+        let log = match self.tail(1).await {
             Ok(_) => (Status::Ok, format!("the table `{}` can be read", self.settings.audit_table)),
             Err(error) => (Status::Fail, error.to_string()),
         };
@@ -107,13 +106,13 @@ impl Aws {
 
     /// The newest rows of every writer's chain, oldest first.
     pub(crate) async fn tail(&self, count: usize) -> Result<Vec<undertone_core::audit::AuditRow>, Failure> {
-        let rows = self.installation.trail()?.tail(count).await?;
+        let rows = self.writable.installation.trail()?.tail(count).await?;
         Ok(rows.into_iter().map(|row| row.row).collect())
     }
 
     /// Every writer's chain, checked.
     pub(crate) async fn verify(&self) -> Result<Vec<(String, Verified)>, Failure> {
-        let verified = self.installation.trail()?.verify_all().await?;
+        let verified = self.writable.installation.trail()?.verify_all().await?;
         Ok(verified.into_iter().map(|(segment, verified)| (segment.writer.to_string(), verified)).collect())
     }
 
@@ -126,7 +125,7 @@ impl Aws {
 
     /// The store key, wrapped anew, takes the old one's place.
     pub(crate) async fn rewrap_store_key(&self, root: &dyn Rewrapper) -> Result<(), Failure> {
-        Ok(self.installation.rewrap_store_key(root).await?)
+        Ok(self.writable.rewrap_store_key(root).await?)
     }
 }
 

@@ -83,7 +83,7 @@ impl Opened {
     pub(crate) async fn health(&self) -> Vec<Health> {
         match &self.place {
             Place::Home(home) => home::health(home),
-            Place::Aws(aws) => aws.health(&*self.audit).await,
+            Place::Aws(aws) => aws.health().await,
         }
     }
 }

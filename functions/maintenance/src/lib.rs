@@ -163,7 +163,7 @@ mod tests {
     use undertone_core::audit::Actor;
     use undertone_core::memory::{MemoryAudit, MemoryKeys, MemoryStore};
     use undertone_core::vault::{SetRequest, Vault};
-    use undertone_core::{Mode, Names, SecretValue, SystemClock};
+    use undertone_core::{Mode, Names, ReadStore, SecretValue, SystemClock};
 
     use super::*;
 

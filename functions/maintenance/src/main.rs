@@ -13,28 +13,28 @@ undertone::wipe_freed_memory!();
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
     undertone::harden();
-    let installation = Arc::new(undertone::aws::installation().await?);
-    let stats = installation.kms_stats.clone();
+    let writable = Arc::new(undertone::aws::writable().await?);
+    let stats = writable.installation.kms_stats.clone();
     let counts = move || {
         let counts = stats.counts();
         vec![("KmsErrors", counts.unavailable + counts.denied + counts.wrong)]
     };
     let served = undertone_lambda::serve_task("maintenance", Arc::new(counts), move |payload, time| {
-        let installation = installation.clone();
+        let writable = writable.clone();
         async move {
-            let (store, clock) = (installation.store.clone(), Arc::new(SystemClock::default()));
+            let (store, clock) = (writable.store.clone(), Arc::new(SystemClock::default()));
             let clock: Arc<dyn Clock> = clock;
             let maintenance = Maintenance::new(
                 store.clone(),
-                installation.sealer.clone(),
-                installation.opener.clone(),
-                installation.audit.clone(),
+                writable.sealer.clone(),
+                writable.installation.opener.clone(),
+                writable.installation.audit.clone(),
                 clock,
                 Actor::Operator("maintenance".into()),
             );
             let done = run(&*store, &maintenance, Work::asked_for(&payload), &anywhere(), time).await;
             // What was unwrapped isn't kept until the next run.
-            installation.forget();
+            writable.installation.forget();
             done.map(|done| done.to_json())
         }
     });

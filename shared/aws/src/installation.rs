@@ -1,10 +1,12 @@
-//! An installation on AWS: all ports of one store, opened together from one set of settings.
+//! An installation on AWS: the ports of one store, opened together from one set of settings.
+//!
+//! For listeners without the power to write, for those who change it with both.
 
 use std::sync::Arc;
 
 use futures_util::FutureExt;
 use undertone_core::{
-    AuditLog, Clock, ExternalSource, Idempotency, KeyError, Opener, Rewrapper, Sealer, Store,
+    AuditLog, Clock, ExternalSource, Idempotency, KeyError, Opener, ReadStore, Rewrapper, Sealer, Store,
 };
 
 use crate::audit::{DynamoAudit, LogAudit};
@@ -13,8 +15,6 @@ use crate::dynamo::{DynamoStore, OpenError, create_table};
 use crate::external::SecretsManagerSource;
 use crate::idempotency::DynamoIdempotency;
 use crate::kms::{KmsKey, KmsOpener, KmsSealer, KmsStats};
-// NOTE to the author of secrets_manager/: keep SecretsPrefix, SecretsOpenError, rewrap_store_key(&self, root)
-// and init(.., envelope_key) as they are at 00:58; this file adapts to you, don't adapt to it any more.
 use crate::secrets_manager::{SecretsManagerStore, SecretsOpenError, SecretsPrefix};
 use crate::store_key::StoreKey;
 
@@ -75,13 +75,13 @@ pub enum InstallationError {
     AuditInLog,
 }
 
-/// The ports, over one connection. Nothing secret was read yet when it is opened.
+/// What listeners need of a store, over one connection. It holds nothing that makes a key or writes a
+/// row, and a program that has only this links none of that code. Nothing secret was read yet when it
+/// is opened.
 pub struct Installation {
-    /// Rows and sealed records.
-    pub store: Arc<dyn Store>,
-    /// The power to make keys.
-    pub sealer: Arc<dyn Sealer>,
-    /// The power to unwrap them.
+    /// Rows and sealed records, to read.
+    pub store: Arc<dyn ReadStore>,
+    /// The power to unwrap keys.
     pub opener: Arc<dyn Opener>,
     /// Rows of audit.
     pub audit: Arc<dyn AuditLog>,
@@ -93,13 +93,23 @@ pub struct Installation {
     pub kms_stats: Arc<KmsStats>,
     store_key: Arc<StoreKey>,
     trail: Trail,
+}
+
+/// An installation for those who change it: the command line and maintenance.
+pub struct WritableInstallation {
+    /// What listeners need as well.
+    pub installation: Installation,
+    /// Rows and sealed records.
+    pub store: Arc<dyn Store>,
+    /// The power to make keys.
+    pub sealer: Arc<dyn Sealer>,
     connection: Arc<Connection>,
     kept: Kept,
 }
 
 /// The store as what it is.
 enum Kept {
-    Table(String),
+    Table(Arc<DynamoStore>, String),
     Secrets(Arc<SecretsManagerStore>),
 }
 
@@ -119,20 +129,22 @@ impl Installation {
         settings: &InstallationSettings,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, InstallationError> {
-        let sealer = Arc::new(KmsSealer::new(connection.clone(), settings.kms_key.clone()));
-        let opener = Arc::new(KmsOpener::new(connection.clone(), settings.kms_key.clone()));
-        let (store, store_key, kept): (Arc<dyn Store>, _, _) = match &settings.rows {
-            RowsIn::DynamoDb { table } => {
-                let opened = DynamoStore::open(connection.dynamodb(), table, opener.clone(), clock).await?;
-                (Arc::new(opened.0), opened.1, Kept::Table(table.clone()))
-            }
-            RowsIn::SecretsManager { prefix } => {
-                let (client, prefix) = (connection.secrets_manager(), prefix.clone());
-                let opened = SecretsManagerStore::open(client, prefix, opener.clone(), clock).await?;
-                let store = Arc::new(opened.0);
-                (store.clone(), opened.1, Kept::Secrets(store))
-            }
+        let (kept, opener, store_key) = opened(connection, settings, clock.clone()).await?;
+        let store: Arc<dyn ReadStore> = match kept {
+            Kept::Table(store, _) => store,
+            Kept::Secrets(store) => store,
         };
+        Ok(Self::over(store, opener, store_key, connection, settings, clock))
+    }
+
+    fn over(
+        store: Arc<dyn ReadStore>,
+        opener: Arc<dyn Opener>,
+        store_key: Arc<StoreKey>,
+        connection: &Connection,
+        settings: &InstallationSettings,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         let trail = match &settings.audit {
             AuditTo::DynamoDb { table } => {
                 Trail::Table(Arc::new(DynamoAudit::new(connection.dynamodb(), table, store_key.clone())))
@@ -146,19 +158,67 @@ impl Installation {
         let idempotency = settings.idempotency_table.as_deref().map(|table| -> Arc<dyn Idempotency> {
             Arc::new(DynamoIdempotency::new(connection.dynamodb(), table))
         });
-        Ok(Self {
+        Self {
             store,
-            sealer,
             opener,
             audit,
-            external: Arc::new(SecretsManagerSource::new(connection.secrets_manager())),
+            external: Arc::new(SecretsManagerSource::new(connection.secrets_manager(), clock)),
             idempotency,
             kms_stats: connection.kms_stats().clone(),
             store_key,
             trail,
-            connection: connection.clone(),
-            kept,
-        })
+        }
+    }
+
+    /// Whether the store key opens.
+    ///
+    /// # Errors
+    /// What KMS says.
+    pub async fn check_key(&self) -> Result<(), InstallationError> {
+        Ok(self.store_key.derived().await.map(drop)?)
+    }
+
+    /// The audit log's table, for people: the chains of all writers.
+    ///
+    /// # Errors
+    /// If the rows are in a log.
+    pub fn trail(&self) -> Result<&DynamoAudit, InstallationError> {
+        match &self.trail {
+            Trail::Table(table) => Ok(table),
+            Trail::Log(_) => Err(InstallationError::AuditInLog),
+        }
+    }
+
+    /// Forgets the store key, and lets the next row of audit begin a chain: before the process is
+    /// ended, frozen or copied. Two copies of one process must not go on in one chain.
+    pub fn forget(&self) {
+        self.store_key.forget();
+        match &self.trail {
+            // Held only while a row is written, and whoever copies a process waits for that.
+            Trail::Table(table) => drop(table.begin_anew().now_or_never()),
+            Trail::Log(log) => log.begin_anew(),
+        }
+    }
+}
+
+impl WritableInstallation {
+    /// Opens a store that was made: one call of its service, none of KMS.
+    ///
+    /// # Errors
+    /// If it isn't there or can't be read.
+    pub async fn open(
+        connection: &Arc<Connection>,
+        settings: &InstallationSettings,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, InstallationError> {
+        let (kept, opener, store_key) = opened(connection, settings, clock.clone()).await?;
+        let store: Arc<dyn Store> = match &kept {
+            Kept::Table(store, _) => store.clone(),
+            Kept::Secrets(store) => store.clone(),
+        };
+        let sealer = Arc::new(KmsSealer::new(connection.clone(), settings.kms_key.clone()));
+        let installation = Installation::over(store.clone(), opener, store_key, connection, settings, clock);
+        Ok(Self { installation, store, sealer, connection: connection.clone(), kept })
     }
 
     /// Makes a store: an id and a key of its own.
@@ -208,47 +268,37 @@ impl Installation {
         Ok(())
     }
 
-    /// Whether the store key opens.
-    ///
-    /// # Errors
-    /// What KMS says.
-    pub async fn check_key(&self) -> Result<(), InstallationError> {
-        Ok(self.store_key.derived().await.map(drop)?)
-    }
-
-    /// The audit log's table, for people: the chains of all writers.
-    ///
-    /// # Errors
-    /// If the rows are in a log.
-    pub fn trail(&self) -> Result<&DynamoAudit, InstallationError> {
-        match &self.trail {
-            Trail::Table(table) => Ok(table),
-            Trail::Log(_) => Err(InstallationError::AuditInLog),
-        }
-    }
-
     /// Wraps the store key anew, under another root.
     ///
     /// # Errors
     /// If KMS refuses, or the store can't be written.
     pub async fn rewrap_store_key(&self, root: &dyn Rewrapper) -> Result<(), InstallationError> {
         match &self.kept {
-            Kept::Table(table) => {
-                let wrapped = self.store_key.rewrapped(root).await?;
+            Kept::Table(_, table) => {
+                let wrapped = self.installation.store_key.rewrapped(root).await?;
                 Ok(DynamoStore::replace_store_key(self.connection.dynamodb(), table, &wrapped).await?)
             }
             Kept::Secrets(store) => Ok(store.rewrap_store_key(root).await?),
         }
     }
+}
 
-    /// Forgets the store key, and lets the next row of audit begin a chain: before the process is
-    /// ended, frozen or copied. Two copies of one process must not go on in one chain.
-    pub fn forget(&self) {
-        self.store_key.forget();
-        match &self.trail {
-            // Held only while a row is written, and whoever copies a process waits for that.
-            Trail::Table(table) => drop(table.begin_anew().now_or_never()),
-            Trail::Log(log) => log.begin_anew(),
+async fn opened(
+    connection: &Arc<Connection>,
+    settings: &InstallationSettings,
+    clock: Arc<dyn Clock>,
+) -> Result<(Kept, Arc<KmsOpener>, Arc<StoreKey>), InstallationError> {
+    let opener = Arc::new(KmsOpener::new(connection.clone(), settings.kms_key.clone()));
+    let (kept, store_key) = match &settings.rows {
+        RowsIn::DynamoDb { table } => {
+            let (store, key) = DynamoStore::open(connection.dynamodb(), table, opener.clone(), clock).await?;
+            (Kept::Table(Arc::new(store), table.clone()), key)
         }
-    }
+        RowsIn::SecretsManager { prefix } => {
+            let (client, prefix) = (connection.secrets_manager(), prefix.clone());
+            let (store, key) = SecretsManagerStore::open(client, prefix, opener.clone(), clock).await?;
+            (Kept::Secrets(Arc::new(store)), key)
+        }
+    };
+    Ok((kept, opener, store_key))
 }

@@ -98,13 +98,14 @@ impl fmt::Display for SecretId {
     }
 }
 
-/// Bytes from the operating system's generator.
+/// Bytes from the operating system's generator, asked anew each time: nothing of it stays in the
+/// process, so two processes that go on from one memory image draw different bytes.
 ///
 /// # Panics
 /// If the generator fails: nothing secret may be made without it.
 pub fn random_bytes<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
-    aws_lc_rs::rand::fill(&mut bytes).expect("the operating system's generator works");
+    getrandom::fill(&mut bytes).expect("the operating system's generator works");
     bytes
 }
 

@@ -54,7 +54,7 @@ pub use rules::{
 pub use scope::{Chain, Scope};
 pub use secret::{Execution, Revealed, Secret, UseError, disclose};
 pub use store::{
-    Batch, ChainRows, Environment, Epoch, Limits, Names, Reseal, ScopeRows, Space, Store, StoreError,
-    names_a_key_of,
+    Batch, ChainRows, Environment, Epoch, Limits, Names, ReadStore, Reseal, ScopeRows, Space, Store,
+    StoreError, names_a_key_of,
 };
 pub use value::{LARGEST_VALUE, SHORTEST_MASKABLE, SecretValue, ValueLint, ValueTooLarge};

@@ -244,6 +244,7 @@ mod tests {
     use crate::keys::unwrap_checked;
     use crate::memory::{MemoryAudit, MemoryKeys, MemoryStore};
     use crate::rules::Mode;
+    use crate::store::ReadStore;
     use crate::value::SecretValue;
     use crate::vault::{SetRequest, Vault};
 
@@ -361,16 +362,15 @@ mod tests {
     }
 
     #[async_trait]
-    impl Store for Meanwhile {
+    impl ReadStore for Meanwhile {
         fn id(&self) -> crate::StoreId {
             self.inner.id()
         }
-        fn limits(&self) -> crate::Limits {
-            self.inner.limits()
-        }
+
         async fn epoch(&self, chain: &crate::Chain) -> Result<crate::Epoch, StoreError> {
             self.inner.epoch(chain).await
         }
+
         async fn chain(
             &self,
             chain: &crate::Chain,
@@ -380,21 +380,34 @@ mod tests {
             (self.write)();
             read
         }
+
         async fn history(&self, scope: &Scope, name: &SecretName) -> Result<Option<History>, StoreError> {
             self.inner.history(scope, name).await
         }
+    }
+
+    #[async_trait]
+    impl Store for Meanwhile {
+        fn limits(&self) -> crate::Limits {
+            self.inner.limits()
+        }
+
         async fn write(&self, batch: Batch) -> Result<(), StoreError> {
             self.inner.write(batch).await
         }
+
         async fn create_environment(&self, environment: crate::Environment) -> Result<(), StoreError> {
             self.inner.create_environment(environment).await
         }
+
         async fn create_space(&self, space: crate::Space) -> Result<(), StoreError> {
             self.inner.create_space(space).await
         }
+
         async fn environments(&self) -> Result<Vec<crate::Environment>, StoreError> {
             self.inner.environments().await
         }
+
         async fn spaces(
             &self,
             environment: &crate::EnvironmentId,

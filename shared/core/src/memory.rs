@@ -17,8 +17,8 @@ use crate::record::{KeyScope, ScopeKey};
 use crate::row::{Change, History, Revision, Row, Standing, Version, VersionChange};
 use crate::scope::{Chain, Scope};
 use crate::store::{
-    Batch, ChainRows, Environment, Epoch, Limits, Names, Reseal, ScopeRows, Space, Store, StoreError,
-    names_a_key_of,
+    Batch, ChainRows, Environment, Epoch, Limits, Names, ReadStore, Reseal, ScopeRows, Space, Store,
+    StoreError, names_a_key_of,
 };
 
 pub use claims::MemoryIdempotency;
@@ -186,13 +186,9 @@ impl State {
 }
 
 #[async_trait]
-impl Store for MemoryStore {
+impl ReadStore for MemoryStore {
     fn id(&self) -> StoreId {
         self.id
-    }
-
-    fn limits(&self) -> Limits {
-        Limits { changes: 10_000, scopes: usize::MAX, scope_bytes: None }
     }
 
     async fn epoch(&self, _chain: &Chain) -> Result<Epoch, StoreError> {
@@ -225,6 +221,13 @@ impl Store for MemoryStore {
     async fn history(&self, scope: &Scope, name: &SecretName) -> Result<Option<History>, StoreError> {
         let state = self.usable()?;
         Ok(state.rows.get(scope).and_then(|rows| rows.get(name)).cloned())
+    }
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    fn limits(&self) -> Limits {
+        Limits { changes: 10_000, scopes: usize::MAX, scope_bytes: None }
     }
 
     async fn write(&self, batch: Batch) -> Result<(), StoreError> {

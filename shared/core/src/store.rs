@@ -1,7 +1,8 @@
-//! The port `Store`: rows and sealed records, written by compare-and-set.
+//! The ports `ReadStore` and `Store`: rows and sealed records, written by compare-and-set.
 //!
 //! A store never sees a value and never decides which row wins. Its contract suite is
-//! `contract::store`, which every adapter runs.
+//! `contract::store`, which every adapter runs. Reading is a port of its own: whoever runs listeners
+//! holds nothing that writes a row.
 
 use std::sync::Arc;
 
@@ -179,14 +180,11 @@ pub fn names_a_key_of(keys: &[WrappedKey], record: &[u8]) -> bool {
     id.is_none_or(|id| keys.iter().any(|key| key.id == id))
 }
 
-/// Where rows and sealed records are kept.
+/// Where rows and sealed records are read from: what a listener needs of a store.
 #[async_trait]
-pub trait Store: Send + Sync {
+pub trait ReadStore: Send + Sync {
     /// The id to which every record is bound.
     fn id(&self) -> StoreId;
-
-    /// How much fits in one [`Batch`] and in one scope.
-    fn limits(&self) -> Limits;
 
     /// The epoch of a chain. Cheap: called about once per event.
     async fn epoch(&self, chain: &Chain) -> Result<Epoch, StoreError>;
@@ -196,6 +194,13 @@ pub trait Store: Send + Sync {
 
     /// One row with all its versions.
     async fn history(&self, scope: &Scope, name: &SecretName) -> Result<Option<History>, StoreError>;
+}
+
+/// Where rows and sealed records are kept.
+#[async_trait]
+pub trait Store: ReadStore {
+    /// How much fits in one [`Batch`] and in one scope.
+    fn limits(&self) -> Limits;
 
     /// Applies a batch: all of it, durable when this returns, or nothing.
     ///

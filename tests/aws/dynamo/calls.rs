@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use undertone_aws::DynamoStore;
-use undertone_core::{Names, SecretName, Standing, Store, VersionChange};
+use undertone_core::{Names, ReadStore, SecretName, Standing, Store, VersionChange};
 use undertone_tests::emulators::Ministack;
 use undertone_tests::fault_proxy::FaultProxy;
 

@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::interceptors::BeforeTransmitInterceptorContextRef;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
-use undertone_core::{Names, Revision, Store, StoreError, VersionChange};
+use undertone_core::{Names, ReadStore, Revision, Store, StoreError, VersionChange};
 use undertone_tests::emulators::{Emulator, Ministack, Moto};
 use undertone_tests::fault_proxy::{Fault, FaultProxy};
 

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use undertone_core::{
-    Batch, Body, HostRule, Names, Rules, Scope, Space, Standing, Store, StoreError, Version, VersionChange,
+    Batch, Body, HostRule, Names, ReadStore, Rules, Scope, Space, Standing, Store, StoreError, Version,
+    VersionChange,
 };
 use undertone_tests::emulators::Ministack;
 

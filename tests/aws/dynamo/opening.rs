@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use undertone_aws::{DynamoStore, OpenError, create_table};
 use undertone_core::keys::{Provider, WrappedKey};
 use undertone_core::memory::MemoryKeys;
-use undertone_core::{KeyError, Names, Store, StoreError, SystemClock};
+use undertone_core::{KeyError, Names, ReadStore, StoreError, SystemClock};
 use undertone_tests::emulators::Ministack;
 use undertone_tests::fault_proxy::FaultProxy;
 

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use undertone_core::keys::{Provider, WrappedKey};
-use undertone_core::{Batch, Body, KeyId, Names, SecretName, Store, StoreError, Version, VersionChange};
+use undertone_core::{
+    Batch, Body, KeyId, Names, ReadStore, SecretName, Store, StoreError, Version, VersionChange,
+};
 use undertone_tests::emulators::Ministack;
 
 use super::world::{

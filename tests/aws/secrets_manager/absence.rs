@@ -1,7 +1,7 @@
 //! A scope that can't be read is never taken for one that isn't there.
 
 use serde_json::{Value, json};
-use undertone_core::{KeyError, Names, Store, StoreError};
+use undertone_core::{KeyError, Names, ReadStore, Store, StoreError};
 use undertone_tests::fake_aws::{Answer, FakeAws};
 
 use super::world::{World, environment, make, name, names, new_row, scope, space, write};

@@ -1,6 +1,6 @@
 //! How many calls each operation makes, and of which kind.
 
-use undertone_core::{Batch, Names, Store};
+use undertone_core::{Batch, Names, ReadStore, Store};
 use undertone_tests::fake_aws::FakeAws;
 
 use super::world::{World, batch, calls, change, environment, name, new_row, scope, space, write};

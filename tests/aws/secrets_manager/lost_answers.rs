@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use undertone_core::{Batch, Store, StoreError};
+use undertone_core::{Batch, ReadStore, Store, StoreError};
 use undertone_tests::fake_aws::{Answer, FakeAws};
 use undertone_tests::fault_proxy::{Fault, FaultProxy};
 

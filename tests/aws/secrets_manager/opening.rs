@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use undertone_aws::{SecretsManagerStore, SecretsOpenError, SecretsPrefix};
 use undertone_core::keys::WrappedKey;
 use undertone_core::memory::MemoryKeys;
-use undertone_core::{KeyError, KeyScope, Rewrapper, Store, SystemClock};
+use undertone_core::{KeyError, KeyScope, ReadStore, Rewrapper, SystemClock};
 use undertone_tests::fake_aws::{Answer, FakeAws};
 use undertone_tests::fault_proxy::{Fault, FaultProxy};
 

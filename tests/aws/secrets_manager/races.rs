@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use undertone_core::{RowHead, SecretName, Store, StoreError};
+use undertone_core::{ReadStore, RowHead, SecretName, Store, StoreError};
 use undertone_tests::emulators::Ministack;
 use undertone_tests::fake_aws::FakeAws;
 

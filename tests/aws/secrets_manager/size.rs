@@ -1,6 +1,6 @@
 //! What fits into a secret, how many versions are kept, and what AWS says to too many.
 
-use undertone_core::{Batch, Change, RowHead, Store, StoreError, VersionChange};
+use undertone_core::{Batch, Change, ReadStore, RowHead, Store, StoreError, VersionChange};
 use undertone_tests::fake_aws::{Answer, FakeAws};
 
 use super::world::{

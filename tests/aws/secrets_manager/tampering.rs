@@ -5,7 +5,7 @@ use std::sync::Arc;
 use undertone_core::audit::Actor;
 use undertone_core::memory::MemoryAudit;
 use undertone_core::vault::{SetRequest, Vault};
-use undertone_core::{Names, SecretValue, Store, StoreError, SystemClock};
+use undertone_core::{Names, ReadStore, SecretValue, Store, StoreError, SystemClock};
 use undertone_tests::encodings::{CANARY, assert_clean};
 use undertone_tests::fake_aws::FakeAws;
 

@@ -49,8 +49,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use undertone_core::{
-    Batch, Chain, ChainRows, Environment, EnvironmentId, Epoch, History, KeyError, Limits, Names, Scope,
-    SecretName, Space, SpaceId, Store, StoreError, StoreId,
+    Batch, Chain, ChainRows, Environment, EnvironmentId, Epoch, History, KeyError, Limits, Names, ReadStore,
+    Scope, SecretName, Space, SpaceId, Store, StoreError, StoreId,
 };
 
 use crate::store_key::{Derived, StoreKey};
@@ -77,13 +77,9 @@ impl DynamoStore {
 }
 
 #[async_trait]
-impl Store for DynamoStore {
+impl ReadStore for DynamoStore {
     fn id(&self) -> StoreId {
         self.key.id()
-    }
-
-    fn limits(&self) -> Limits {
-        LIMITS
     }
 
     async fn epoch(&self, chain: &Chain) -> Result<Epoch, StoreError> {
@@ -96,6 +92,13 @@ impl Store for DynamoStore {
 
     async fn history(&self, scope: &Scope, name: &SecretName) -> Result<Option<History>, StoreError> {
         self.read_history(scope, name).await
+    }
+}
+
+#[async_trait]
+impl Store for DynamoStore {
+    fn limits(&self) -> Limits {
+        LIMITS
     }
 
     async fn write(&self, batch: Batch) -> Result<(), StoreError> {

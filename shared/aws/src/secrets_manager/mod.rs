@@ -74,8 +74,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use undertone_core::{
-    Batch, Chain, ChainRows, Environment, EnvironmentId, Epoch, History, Limits, Names, Scope, SecretName,
-    Space, SpaceId, Store, StoreError, StoreId,
+    Batch, Chain, ChainRows, Environment, EnvironmentId, Epoch, History, Limits, Names, ReadStore, Scope,
+    SecretName, Space, SpaceId, Store, StoreError, StoreId,
 };
 
 use crate::store_key::StoreKey;
@@ -100,13 +100,9 @@ pub struct SecretsManagerStore {
 }
 
 #[async_trait]
-impl Store for SecretsManagerStore {
+impl ReadStore for SecretsManagerStore {
     fn id(&self) -> StoreId {
         self.key.id()
-    }
-
-    fn limits(&self) -> Limits {
-        LIMITS
     }
 
     async fn epoch(&self, chain: &Chain) -> Result<Epoch, StoreError> {
@@ -119,6 +115,13 @@ impl Store for SecretsManagerStore {
 
     async fn history(&self, scope: &Scope, name: &SecretName) -> Result<Option<History>, StoreError> {
         self.read_history(scope, name).await
+    }
+}
+
+#[async_trait]
+impl Store for SecretsManagerStore {
+    fn limits(&self) -> Limits {
+        LIMITS
     }
 
     async fn write(&self, batch: Batch) -> Result<(), StoreError> {

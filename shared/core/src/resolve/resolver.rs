@@ -19,7 +19,7 @@ use crate::id::AgentId;
 use crate::keys::Opener;
 use crate::row::Standing;
 use crate::scope::Chain;
-use crate::store::{Epoch, Names, Store};
+use crate::store::{Epoch, Names, ReadStore};
 
 /// How long an answer may be shared.
 #[derive(Clone, Copy, Debug)]
@@ -44,7 +44,7 @@ type Key = (AgentId, Chain);
 
 /// Resolves names for agents. One per process.
 pub struct Resolver {
-    store: Arc<dyn Store>,
+    store: Arc<dyn ReadStore>,
     keys: Arc<KeyCache>,
     clock: Arc<dyn Clock>,
     freshness: Freshness,
@@ -56,7 +56,7 @@ pub struct Resolver {
 impl Resolver {
     /// A resolver over a store and a key service.
     pub fn new(
-        store: Arc<dyn Store>,
+        store: Arc<dyn ReadStore>,
         opener: Arc<dyn Opener>,
         clock: Arc<dyn Clock>,
         freshness: Freshness,
@@ -79,7 +79,7 @@ impl Resolver {
 
     /// The answers for every name that the agent declares, along the chain.
     ///
-    /// A warm answer costs at most one [`Store::epoch`]; a cold one exactly one [`Store::chain`].
+    /// A warm answer costs at most one [`ReadStore::epoch`]; a cold one exactly one [`ReadStore::chain`].
     ///
     /// # Errors
     /// `UnknownScope` and `Unavailable`; the errors of single names are in the snapshot.

@@ -6,7 +6,7 @@ use super::*;
 use crate::clock::SystemClock;
 use crate::memory::{MemoryAudit, MemoryKeys, MemoryStore};
 use crate::rules::{Mode, Rules};
-use crate::store::{Environment, Space};
+use crate::store::{Environment, ReadStore, Space};
 use crate::value::SecretValue;
 use crate::vault::{SetRequest, Spelling, Vault};
 

@@ -172,7 +172,7 @@ mod tests {
     use crate::clock::SystemClock;
     use crate::memory::{MemoryAudit, MemoryKeys, MemoryStore};
     use crate::rules::Mode;
-    use crate::store::Store;
+    use crate::store::{ReadStore, Store};
     use crate::value::SecretValue;
     use crate::vault::request::{Expected, SetRequest};
 

@@ -3,8 +3,8 @@
 use futures_executor::block_on;
 use undertone_core::audit::{Action, Actor, AuditEntry, Outcome, Verified};
 use undertone_core::{
-    Batch, Body, Change, Environment, Epoch, Mode, Names, RowHead, Rules, Scope, SecretId, Standing, Store,
-    StoreError, Version, VersionChange,
+    Batch, Body, Change, Environment, Epoch, Mode, Names, ReadStore, RowHead, Rules, Scope, SecretId,
+    Standing, Store, StoreError, Version, VersionChange,
 };
 
 use super::*;

@@ -16,8 +16,8 @@ use async_trait::async_trait;
 use rusqlite::Transaction;
 use undertone_core::seals::Seals;
 use undertone_core::{
-    Batch, Chain, ChainRows, Environment, EnvironmentId, Epoch, History, Limits, Names, Scope, SecretName,
-    Space, SpaceId, Store, StoreError, StoreId,
+    Batch, Chain, ChainRows, Environment, EnvironmentId, Epoch, History, Limits, Names, ReadStore, Scope,
+    SecretName, Space, SpaceId, Store, StoreError, StoreId,
 };
 
 use crate::database::{Database, Fault};
@@ -46,13 +46,9 @@ impl LocalStore {
 }
 
 #[async_trait]
-impl Store for LocalStore {
+impl ReadStore for LocalStore {
     fn id(&self) -> StoreId {
         self.id
-    }
-
-    fn limits(&self) -> Limits {
-        Limits { changes: BATCH_LIMIT, scopes: usize::MAX, scope_bytes: None }
     }
 
     /// One for the whole store.
@@ -66,6 +62,13 @@ impl Store for LocalStore {
 
     async fn history(&self, scope: &Scope, name: &SecretName) -> Result<Option<History>, StoreError> {
         self.read(|moment| moment.history(scope, name))
+    }
+}
+
+#[async_trait]
+impl Store for LocalStore {
+    fn limits(&self) -> Limits {
+        Limits { changes: BATCH_LIMIT, scopes: usize::MAX, scope_bytes: None }
     }
 
     async fn write(&self, batch: Batch) -> Result<(), StoreError> {
