@@ -53,6 +53,24 @@ fn nothing_is_unwrapped_outside_tests() {
     }
 }
 
+#[test]
+fn random_bytes_come_from_the_operating_system_and_from_one_place() {
+    // A generator inside the process is part of its memory: two processes that Lambda makes of one
+    // snapshot would go on with the same numbers.
+    let mut drawn = Vec::new();
+    for source in product() {
+        for (number, line) in source.code() {
+            let place = source.path.display();
+            let inside = ["aws_lc_rs::rand", "SystemRandom", "OsRng"].iter().any(|it| line.contains(it));
+            assert!(!inside, "{place}:{number}: use `undertone_core::random_bytes`");
+            if line.contains("getrandom::") {
+                drawn.push(source.path.clone());
+            }
+        }
+    }
+    assert_eq!(drawn, [root().join("shared/core/src/id.rs")]);
+}
+
 /// A source of the product: not a test, nor a module for tests.
 struct Source {
     path: PathBuf,

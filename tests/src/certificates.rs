@@ -41,8 +41,15 @@ impl Default for Authority {
 
 impl Authority {
     /// The root to trust.
-    pub fn root(&self) -> reqwest::Certificate {
-        reqwest::Certificate::from_der(&self.certificate).expect("a certificate made here")
+    pub fn root(&self) -> CertificateDer<'static> {
+        self.certificate.clone()
+    }
+
+    /// The root to trust, as programs read it from a file.
+    pub fn root_pem(&self) -> String {
+        use base64::Engine;
+        let base64 = base64::engine::general_purpose::STANDARD.encode(&self.certificate);
+        format!("-----BEGIN CERTIFICATE-----\n{base64}\n-----END CERTIFICATE-----\n")
     }
 
     /// A server's side of TLS.

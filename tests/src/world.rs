@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use tokio_rustls::rustls::pki_types::CertificateDer;
 use undertone_core::audit::Actor;
 use undertone_core::memory::{MemoryAudit, MemoryKeys, MemoryStore};
 use undertone_core::resolve::Freshness;
@@ -41,7 +42,7 @@ pub struct World {
     /// Answers lookups.
     pub network: Arc<Network>,
     /// Authorities that runtimes trust beside those of the machine.
-    pub roots: Vec<reqwest::Certificate>,
+    pub roots: Vec<CertificateDer<'static>>,
     /// What operators granted to every listener of this world.
     pub granted: Vec<Scope>,
     /// What one event may take.

@@ -5,7 +5,8 @@ use undertone::{Result, slack::SLACK_API};
 // Buffers of HTTP and TLS, too, held the token.
 undertone::wipe_freed_memory!();
 
-#[tokio::main]
+// On Lambda one event after another; waiting for others' APIs needs no second thread.
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
     // Another API that behaves like Slack's, such as https://slack-gov.com/api.
     let api = std::env::var("SLACK_API_URL").unwrap_or_else(|_| SLACK_API.to_owned());

@@ -1,8 +1,9 @@
 //! How this process reaches AWS: region, credentials, endpoint, timeouts, one client per service.
 //!
 //! Credentials come from the environment, a profile, a container, a web identity or the instance,
-//! when a call first needs them. Nothing here asks the network, except that a program without any
-//! region in its settings asks the instance for one; Lambda always sets one.
+//! when a call first needs them; on Lambda from the environment or what it names. Nothing here asks
+//! the network, except that a program without any region in its settings asks the instance for one;
+//! Lambda always sets one.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -10,11 +11,13 @@ use std::time::Duration;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_sdk_kms::config::IdentityCache;
+use aws_sdk_kms::config::{IdentityCache, SharedHttpClient};
 use undertone_core::pace::Pace;
 use undertone_core::{Clock, SystemClock};
 
 use crate::answers::LongestAnswer;
+use crate::environment;
+use crate::http::Http;
 use crate::kms::KmsStats;
 
 /// The longest answer of KMS: a wrapped key has at most 6,144 bytes, as base64.
@@ -56,7 +59,8 @@ impl Connection {
 
     /// Likewise, with other timeouts.
     pub async fn load_with(region: Option<&str>, profile: Option<&str>, timeouts: Timeouts) -> Self {
-        let mut loader = aws_config::defaults(behavior()).timeout_config(timeout_config(timeouts));
+        let loader = aws_config::defaults(behavior()).timeout_config(timeout_config(timeouts));
+        let mut loader = loader.http_client(Http::default());
         if let Some(region) = region {
             loader = loader.region(Region::new(region.to_owned()));
         }
@@ -66,12 +70,20 @@ impl Connection {
         Self::new(loader.load().await, Arc::new(SystemClock::default()))
     }
 
+    /// From the variables that Lambda sets, and from nothing else.
+    pub fn from_environment() -> Self {
+        let config = environment::config(SharedHttpClient::new(Http::default()));
+        Self::new(config, Arc::new(SystemClock::default()))
+    }
+
     /// From settings that were made elsewhere. Timeouts that they don't have get their usual length.
     pub fn new(config: SdkConfig, clock: Arc<dyn Clock>) -> Self {
         let mut timeouts = config.timeout_config().cloned().unwrap_or_else(TimeoutConfig::disabled);
         timeouts.take_defaults_from(&timeout_config(Timeouts::default()));
+        let http = config.http_client().unwrap_or_else(|| SharedHttpClient::new(Http::default()));
         let config = config
             .into_builder()
+            .http_client(http)
             .behavior_version(behavior())
             .timeout_config(timeouts)
             .retry_config(RetryConfig::standard().with_max_attempts(3))

@@ -2,12 +2,14 @@
 //!
 //! Always the version that is current: asked for by its label, since that is what rotation moves.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueOutput;
-use undertone_core::{ExternalError, ExternalSource, ExternalValue, LARGEST_VALUE};
+use undertone_core::pace::Pace;
+use undertone_core::{Clock, ExternalError, ExternalSource, ExternalValue, LARGEST_VALUE};
 use zeroize::Zeroizing;
 
 use crate::fault::{Fault, fault};
@@ -21,6 +23,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Secrets of Secrets Manager, by ARN or name.
 pub struct SecretsManagerSource {
     client: Client,
+    pace: Pace,
 }
 
 /// Why there is no value.
@@ -46,14 +49,20 @@ impl From<SourceFault> for ExternalError {
 }
 
 impl SecretsManagerSource {
-    /// Fetches by this client.
-    pub fn new(client: Client) -> Self {
-        Self { client }
+    /// Fetches by this client. While the service is away it is asked as seldom as [`Pace`] says.
+    pub fn new(client: Client, clock: Arc<dyn Clock>) -> Self {
+        Self { client, pace: Pace::new(clock) }
     }
 
     async fn current(&self, id: &str) -> Result<GetSecretValueOutput, Fault> {
+        let place = self.pace.place().await.map_err(|held| Fault::Unavailable(held.to_string()))?;
         let answer = self.client.get_secret_value().secret_id(id).version_stage("AWSCURRENT").send().await;
-        answer.map_err(|error| fault("GetSecretValue", &error))
+        let answer = answer.map_err(|error| fault("GetSecretValue", &error));
+        // Whoever says no is there: a wrong reference of one Space holds no other Space back.
+        if !matches!(answer, Err(Fault::Unavailable(_))) {
+            place.succeeded();
+        }
+        answer
     }
 }
 

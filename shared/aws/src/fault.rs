@@ -7,7 +7,7 @@ use std::io;
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_kms::config::http::HttpResponse;
-use aws_sdk_kms::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_kms::error::{ErrorMetadata, ProvideErrorMetadata, SdkError};
 use http_body_util::LengthLimitError;
 
 /// Why a call gave no answer that can be used.
@@ -143,9 +143,18 @@ fn without_credentials(operation: &'static str, error: &CredentialsError) -> Fau
         CredentialsError::InvalidConfiguration(_) => Fault::Denied(format!(
             "{operation} needs credentials of AWS and the profile's are wrongly set up"
         )),
-        // Whoever hands out credentials is a service too, and may be away.
+        // Whoever hands out credentials is a service too, and may say no or be away.
+        _ if is_refused(error) => {
+            Fault::Denied(format!("{operation}: the role that the profile names was refused"))
+        }
         _ => Fault::Unavailable(format!("{operation}: credentials of AWS couldn't be fetched")),
     }
+}
+
+/// Whether a service that hands out credentials has answered, and refused.
+fn is_refused(error: &CredentialsError) -> bool {
+    let code = cause::<ErrorMetadata>(error).and_then(ErrorMetadata::code);
+    code.is_some_and(|code| REFUSED.contains(&code) || OUTDATED.contains(&code))
 }
 
 /// An answer that ended early is a broken connection; any other can't be from this service.

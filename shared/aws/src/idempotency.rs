@@ -2,13 +2,15 @@
 //!
 //! An item lies at `claim#<agent>` under the SHA-256 of the event's id, which may be any text. Who
 //! may claim is decided by the time that the caller gives. The table's own expiry only tidies up,
-//! an hour later than need be, so that no clock that is wrong ends a claim.
+//! an hour later than need be, so that no clock that is wrong ends a claim. A claim that was given up
+//! stays until then as one that lapsed.
 
 use async_trait::async_trait;
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemOutput};
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use jiff::Timestamp;
@@ -66,6 +68,12 @@ impl DynamoIdempotency {
     pub fn new(client: Client, table: &str) -> Self {
         Self { client, table: table.to_owned() }
     }
+
+    /// The one call that all of this takes, and the one right.
+    fn update(&self, key: &IdempotencyKey) -> UpdateItemFluentBuilder {
+        let update = self.client.update_item().table_name(&self.table);
+        update.key("pk", partition(key)).key("sk", place(key))
+    }
 }
 
 #[async_trait]
@@ -77,23 +85,26 @@ impl Idempotency for DynamoIdempotency {
         now: Timestamp,
         until: Timestamp,
     ) -> Result<Claimed, IdempotencyError> {
-        let put = self
-            .client
-            .put_item()
-            .table_name(&self.table)
-            .item("pk", partition(key))
-            .item("sk", place(key))
-            .item("digest", bytes(&key.digest))
-            .item("claim", bytes(&claim.0))
-            .item("until", nanoseconds(until))
-            .item("expires", seconds(until))
+        let update = self
+            .update(key)
+            .update_expression(
+                "SET #digest = :digest, #claim = :claim, #until = :until, #expires = :expires REMOVE #answer",
+            )
             .condition_expression("attribute_not_exists(pk) OR #until <= :now")
+            .expression_attribute_names("#digest", "digest")
+            .expression_attribute_names("#claim", "claim")
             .expression_attribute_names("#until", "until")
+            .expression_attribute_names("#expires", "expires")
+            .expression_attribute_names("#answer", "answer")
+            .expression_attribute_values(":digest", bytes(&key.digest))
+            .expression_attribute_values(":claim", bytes(&claim.0))
+            .expression_attribute_values(":until", nanoseconds(until))
+            .expression_attribute_values(":expires", seconds(until))
             .expression_attribute_values(":now", nanoseconds(now))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send()
             .await;
-        match put {
+        match update {
             Ok(_) => Ok(Claimed::Yours),
             Err(error) => match kept(error)? {
                 // The SDK's first try got no answer, and its next one met it.
@@ -114,11 +125,7 @@ impl Idempotency for DynamoIdempotency {
     ) -> Result<(), IdempotencyError> {
         let answer = if LONGEST_ANSWER < answer.len() { ANSWER_TOO_LONG } else { answer };
         let update = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .key("pk", partition(key))
-            .key("sk", place(key))
+            .update(key)
             .update_expression("SET #answer = :answer, #until = :until, #expires = :expires")
             .condition_expression("#claim = :claim AND attribute_not_exists(#answer)")
             .expression_attribute_names("#answer", "answer")
@@ -131,23 +138,22 @@ impl Idempotency for DynamoIdempotency {
             .expression_attribute_values(":claim", bytes(&claim.0))
             .send()
             .await;
-        Ok(unless_lost("UpdateItem", update)?)
+        Ok(unless_lost(update)?)
     }
 
     async fn give_up(&self, key: &IdempotencyKey, claim: ClaimId) -> Result<(), IdempotencyError> {
-        let delete = self
-            .client
-            .delete_item()
-            .table_name(&self.table)
-            .key("pk", partition(key))
-            .key("sk", place(key))
+        let update = self
+            .update(key)
+            .update_expression("SET #until = :past REMOVE #claim")
             .condition_expression("#claim = :claim AND attribute_not_exists(#answer)")
+            .expression_attribute_names("#until", "until")
             .expression_attribute_names("#claim", "claim")
             .expression_attribute_names("#answer", "answer")
+            .expression_attribute_values(":past", nanoseconds(Timestamp::UNIX_EPOCH))
             .expression_attribute_values(":claim", bytes(&claim.0))
             .send()
             .await;
-        Ok(unless_lost("DeleteItem", delete)?)
+        Ok(unless_lost(update)?)
     }
 }
 
@@ -159,12 +165,12 @@ struct Kept {
     answer: Option<String>,
 }
 
-fn kept(error: SdkError<PutItemError>) -> Result<Kept, ClaimFault> {
+fn kept(error: SdkError<UpdateItemError>) -> Result<Kept, ClaimFault> {
     match error.as_service_error() {
-        Some(PutItemError::ConditionalCheckFailedException(failed)) => {
+        Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
             failed.item().and_then(read).ok_or(ClaimFault::Damaged)
         }
-        Some(_) | None => Err(fault("PutItem", &error).into()),
+        Some(_) | None => Err(fault("UpdateItem", &error).into()),
     }
 }
 
@@ -184,13 +190,10 @@ fn read(item: &Attributes) -> Option<Kept> {
 }
 
 /// A claim that lapsed is its next holder's.
-fn unless_lost<T, E>(operation: &'static str, answer: Result<T, SdkError<E>>) -> Result<(), ClaimFault>
-where
-    E: ProvideErrorMetadata + std::error::Error + 'static,
-{
+fn unless_lost(answer: Result<UpdateItemOutput, SdkError<UpdateItemError>>) -> Result<(), ClaimFault> {
     match answer {
         Ok(_) => Ok(()),
-        Err(error) => match fault(operation, &error) {
+        Err(error) => match fault("UpdateItem", &error) {
             Fault::Code(code) if code == "ConditionalCheckFailedException" => Ok(()),
             fault => Err(fault.into()),
         },

@@ -8,8 +8,10 @@ mod answers;
 mod audit;
 mod connect;
 mod dynamo;
+mod environment;
 mod external;
 mod fault;
+mod http;
 mod idempotency;
 mod installation;
 mod kms;
@@ -21,7 +23,9 @@ pub use connect::{Connection, Timeouts};
 pub use dynamo::{DynamoStore, OpenError, create_table};
 pub use external::SecretsManagerSource;
 pub use idempotency::{ANSWER_TOO_LONG, DynamoIdempotency};
-pub use installation::{AuditTo, Installation, InstallationError, InstallationSettings, RowsIn};
+pub use installation::{
+    AuditTo, Installation, InstallationError, InstallationSettings, RowsIn, WritableInstallation,
+};
 pub use kms::{KmsCounts, KmsKey, KmsKeyError, KmsOpener, KmsRewrapper, KmsSealer, KmsStats};
 pub use secrets_manager::{SecretsManagerStore, SecretsOpenError, SecretsPrefix, SecretsPrefixError};
 pub use store_key::StoreKey;

@@ -10,8 +10,9 @@ use serde_json::Value;
 use undertone_core::audit::Actor;
 use undertone_core::resolve::{Freshness, ScopeGrant};
 use undertone_core::{
-    AuditLog, Clock, Declaration, Execution, ExternalSource, Opener, ResolveError, Resolver, Scope, Store,
+    AuditLog, Clock, Declaration, Execution, ExternalSource, Opener, ReadStore, ResolveError, Resolver, Scope,
 };
+use undertone_tls::CertificateDer;
 
 use crate::attempt::Attempt;
 use crate::egress::{Clients, Lookup, SystemLookup};
@@ -46,7 +47,7 @@ pub enum RuntimeError {
 /// The ports a runtime works over.
 pub struct Ports {
     /// Rows and sealed records.
-    pub store: Arc<dyn Store>,
+    pub store: Arc<dyn ReadStore>,
     /// Unwraps scope keys.
     pub opener: Arc<dyn Opener>,
     /// Rows of audit.
@@ -148,7 +149,7 @@ impl Runtime {
         granted: Vec<Scope>,
         freshness: Freshness,
         lookup: Arc<dyn Lookup>,
-        roots: &[reqwest::Certificate],
+        roots: &[CertificateDer<'static>],
     ) -> Result<Self, RuntimeError> {
         Self::with_network(listener, ports, granted, freshness, lookup, roots)
     }
@@ -159,7 +160,7 @@ impl Runtime {
         granted: Vec<Scope>,
         freshness: Freshness,
         lookup: Arc<dyn Lookup>,
-        roots: &[reqwest::Certificate],
+        roots: &[CertificateDer<'static>],
     ) -> Result<Self, RuntimeError> {
         let listener = listener.compile()?;
         let declaration = Declaration {
@@ -178,7 +179,7 @@ impl Runtime {
             resolver: Arc::new(resolver),
             audit: ports.audit,
             clock: ports.clock,
-            clients: Arc::new(Clients::new(lookup, roots).map_err(|_| RuntimeError::Tls)?),
+            clients: Arc::new(Clients::new(lookup, roots).ok_or(RuntimeError::Tls)?),
         })
     }
 

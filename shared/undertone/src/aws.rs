@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use undertone_aws::{
     AuditTo, Connection, Installation, InstallationSettings, KmsKey, RowsIn, SecretsPrefix,
-    SecretsPrefixError,
+    SecretsPrefixError, WritableInstallation,
 };
 use undertone_core::resolve::Freshness;
 use undertone_core::{Clock, Scope, SystemClock};
@@ -79,12 +79,14 @@ pub(crate) async fn if_asked_for(
     open(settings, aws.region.as_deref(), aws.profile.as_deref(), granted).await.map(Some)
 }
 
-/// Opens the store that the variables name, without a listener over it.
+/// Opens the store that the variables name for somebody who changes it, without a listener over it.
 ///
 /// # Errors
 /// If a variable is wrong, or the store can't be opened.
-pub async fn installation() -> Result<Installation, RunError> {
-    Ok(over_aws().await?.installation)
+pub async fn writable() -> Result<WritableInstallation, RunError> {
+    let settings = settings(&variable)?;
+    let connection = connection(None, None).await;
+    Ok(WritableInstallation::open(&connection, &settings, Arc::new(SystemClock::default())).await?)
 }
 
 async fn open(
@@ -93,7 +95,7 @@ async fn open(
     profile: Option<&str>,
     granted: Vec<Scope>,
 ) -> Result<OverAws, RunError> {
-    let connection = Arc::new(Connection::load(region, profile).await);
+    let connection = connection(region, profile).await;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let installation = Installation::open(&connection, &settings, clock.clone()).await?;
     let ports = Ports {
@@ -105,6 +107,18 @@ async fn open(
     };
     let freshness = Freshness { unasked: UNASKED, ..Freshness::default() };
     Ok(OverAws { ports, granted, freshness, installation })
+}
+
+/// Settings and credentials as AWS's own programs find them.
+#[cfg(feature = "local")]
+async fn connection(region: Option<&str>, profile: Option<&str>) -> Arc<Connection> {
+    Arc::new(Connection::load(region, profile).await)
+}
+
+/// A program that was built for Lambda only finds all of it in its environment.
+#[cfg(not(feature = "local"))]
+async fn connection(_: Option<&str>, _: Option<&str>) -> Arc<Connection> {
+    Arc::new(Connection::from_environment())
 }
 
 fn variable(name: &str) -> Option<String> {

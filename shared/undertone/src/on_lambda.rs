@@ -49,6 +49,9 @@ fn over_a_home(_: Listener, _: Options) -> Result<(Runtime, Options), RunError> 
 async fn over_aws(listener: Listener, options: Options) -> Result<(Runtime, Options), RunError> {
     let crate::aws::OverAws { ports, granted, freshness, installation } = crate::aws::over_aws().await?;
     let runtime = Runtime::new(listener, ports, granted, freshness)?;
+    if installation.idempotency.is_none() {
+        tracing::warn!("UNDERTONE_IDEMPOTENCY_TABLE isn't set: an event that comes twice is handled twice");
+    }
     let installation = Arc::new(installation);
     let (stats, forgetting) = (installation.kms_stats.clone(), installation.clone());
     let counts = move || {

@@ -167,6 +167,9 @@ async fn once(
         attempt.ledger.leak(&name, place, &to).await?;
         return Err(EgressError::SecretInRequest { method, host, name, place });
     }
+    let Some(client) = attempt.clients.get(reach) else {
+        return Err(EgressError::Connect { method, host, problem: "TLS can't be set up" });
+    };
     let values: Vec<Revealed> = disclose(&uses, &to).await?;
     let wire = inject(hop.target.url.clone(), hop.headers.clone(), body, hop.injections, &values);
     drop(values);
@@ -180,7 +183,7 @@ async fn once(
     };
     let http_method =
         reqwest::Method::from_bytes(hop.method.as_str().as_bytes()).expect("letters are a method");
-    let mut builder = attempt.clients.get(reach).request(http_method, url).headers(headers).timeout(left);
+    let mut builder = client.request(http_method, url).headers(headers).timeout(left);
     if let Some(body) = body {
         builder = builder.body(body);
     }

@@ -4,19 +4,23 @@
 //! the next, and each connects to an address that this request has vetted.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use undertone_tls::CertificateDer;
 
 use super::address::Reach;
 
 const CONNECT: Duration = Duration::from_secs(10);
 
-/// The two clients of a process: one reaches public addresses, the other loopback.
+/// The two clients of a process: one reaches public addresses, the other loopback. The latter is
+/// made when it is first needed, which is never outside development.
 pub(crate) struct Clients {
     public: reqwest::Client,
-    loopback: reqwest::Client,
+    loopback: OnceLock<Option<reqwest::Client>>,
+    lookup: Arc<dyn Lookup>,
+    extra: Vec<CertificateDer<'static>>,
 }
 
 /// Looks a host up. A port of its own, so that tests can answer like a hostile name server.
@@ -41,21 +45,23 @@ impl Lookup for SystemLookup {
 }
 
 impl Clients {
-    /// Clients that trust the machine's root certificates, and `extra` ones in tests and intranets.
-    pub(crate) fn new(
-        lookup: Arc<dyn Lookup>,
-        extra: &[reqwest::Certificate],
-    ) -> Result<Self, reqwest::Error> {
-        Ok(Self {
+    /// Clients that trust whom the machine trusts, and `extra` certificates in tests. None if it
+    /// trusts nobody.
+    pub(crate) fn new(lookup: Arc<dyn Lookup>, extra: &[CertificateDer<'static>]) -> Option<Self> {
+        Some(Self {
             public: client(Reach::Public, lookup.clone(), extra)?,
-            loopback: client(Reach::Loopback, lookup, extra)?,
+            loopback: OnceLock::new(),
+            lookup,
+            extra: extra.to_vec(),
         })
     }
 
-    pub(crate) fn get(&self, reach: Reach) -> &reqwest::Client {
+    /// Nothing if the machine's root certificates have gone since the start.
+    pub(crate) fn get(&self, reach: Reach) -> Option<&reqwest::Client> {
+        let loopback = || client(Reach::Loopback, self.lookup.clone(), &self.extra);
         match reach {
-            Reach::Public => &self.public,
-            Reach::Loopback => &self.loopback,
+            Reach::Public => Some(&self.public),
+            Reach::Loopback => self.loopback.get_or_init(loopback).as_ref(),
         }
     }
 }
@@ -63,9 +69,10 @@ impl Clients {
 fn client(
     reach: Reach,
     lookup: Arc<dyn Lookup>,
-    extra: &[reqwest::Certificate],
-) -> Result<reqwest::Client, reqwest::Error> {
-    let mut builder = reqwest::Client::builder()
+    extra: &[CertificateDer<'static>],
+) -> Option<reqwest::Client> {
+    let builder = reqwest::Client::builder()
+        .tls_backend_preconfigured(undertone_tls::client_config_trusting(extra).ok()?)
         .dns_resolver(Arc::new(Vetting { reach, lookup }))
         .connect_timeout(CONNECT)
         .pool_max_idle_per_host(0)
@@ -78,10 +85,7 @@ fn client(
         .http1_only()
         .https_only(reach == Reach::Public)
         .retry(reqwest::retry::never());
-    for certificate in extra {
-        builder = builder.tls_certs_merge([certificate.clone()]);
-    }
-    builder.build()
+    builder.build().ok()
 }
 
 /// One lookup; every answer must be within reach, or none is used.
