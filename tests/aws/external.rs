@@ -1,20 +1,30 @@
 //! Secrets that AWS keeps.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::primitives::Blob;
 use serde_json::json;
 use undertone_aws::SecretsManagerSource;
-use undertone_core::{ExternalError, ExternalSource};
+use undertone_core::{ExternalError, ExternalSource, SystemClock};
 use undertone_tests::emulators::Moto;
 use undertone_tests::fake_aws::{Answer, FakeAws};
+use undertone_tests::fault_proxy::{Fault, FaultProxy};
+use undertone_tests::world::MovedClock;
 
 use crate::cloud::connection;
+
+fn over(client: Client) -> SecretsManagerSource {
+    SecretsManagerSource::new(client, Arc::new(SystemClock::default()))
+}
 
 #[tokio::test]
 async fn the_current_version_is_fetched_text_or_bytes_with_its_id() {
     let fake = FakeAws::start().await;
     for url in [Moto::start().url(), &fake.url()] {
         let client = connection(url).secrets_manager();
-        let source = SecretsManagerSource::new(client.clone());
+        let source = over(client.clone());
         let made = client.create_secret().name("shared/db").secret_string("first").send().await.unwrap();
         let second =
             client.put_secret_value().secret_id("shared/db").secret_string("second").send().await.unwrap();
@@ -40,7 +50,7 @@ async fn the_current_version_is_fetched_text_or_bytes_with_its_id() {
 async fn what_gives_no_value_says_which_kind_of_no_and_quotes_nothing() {
     let fake = FakeAws::start().await;
     let client = connection(&fake.url()).secrets_manager();
-    let source = SecretsManagerSource::new(client.clone());
+    let source = over(client.clone());
     client.create_secret().name("db").secret_string("canary-value").send().await.unwrap();
     client.create_secret().name("gone").secret_string("canary-value").send().await.unwrap();
     client.delete_secret().secret_id("gone").send().await.unwrap();
@@ -76,7 +86,7 @@ async fn what_gives_no_value_says_which_kind_of_no_and_quotes_nothing() {
 async fn a_secret_made_a_moment_ago_is_asked_for_three_times() {
     let fake = FakeAws::start().await;
     let client = connection(&fake.url()).secrets_manager();
-    let source = SecretsManagerSource::new(client.clone());
+    let source = over(client.clone());
     client.create_secret().name("db").secret_string("value").send().await.unwrap();
     let missing = || Answer::refusal("ResourceNotFoundException");
     (0..2).for_each(|_| fake.secrets().answer_next("GetSecretValue", missing()));
@@ -84,4 +94,33 @@ async fn a_secret_made_a_moment_ago_is_asked_for_three_times() {
     fake.secrets().reset_calls();
     assert!(matches!(source.fetch("nowhere").await.map(drop), Err(ExternalError::Denied(_))));
     assert_eq!(fake.secrets().calls_of("GetSecretValue"), 3);
+}
+
+#[tokio::test]
+async fn a_service_that_is_away_is_asked_ten_times_a_second_at_most_and_one_that_refuses_as_often_as_need_be()
+{
+    let fake = FakeAws::start().await;
+    let proxy = FaultProxy::before(&fake.url()).await;
+    let clock = Arc::new(MovedClock::default());
+    let client = connection(&proxy.url()).secrets_manager();
+    let source = SecretsManagerSource::new(client.clone(), clock.clone());
+    client.create_secret().name("db").secret_string("value").send().await.unwrap();
+    fake.secrets().deny("GetSecretValue", "");
+    for _ in 0..30 {
+        let denied = source.fetch("db").await.map(drop);
+        assert!(matches!(denied, Err(ExternalError::Denied(_))), "{denied:?}");
+    }
+    fake.secrets().allow_all();
+    proxy.set(Some(Fault::Throttle));
+    for _ in 0..30 {
+        let away = source.fetch("db").await.map(drop);
+        assert!(matches!(away, Err(ExternalError::Unavailable(_))), "{away:?}");
+    }
+    // Each call is three tries of the SDK's at most, and its budget of tries ends.
+    let asked = proxy.count_of(Fault::Throttle);
+    assert!((10..=30).contains(&asked), "{asked}");
+    proxy.set(None);
+    assert!(matches!(source.fetch("db").await.map(drop), Err(ExternalError::Unavailable(_))), "held back");
+    clock.forward(Duration::from_secs(1));
+    assert!(source.fetch("db").await.is_ok());
 }

@@ -42,7 +42,8 @@ async fn no_value_key_or_credential_is_logged_at_any_level() {
         let _installed = tracing::subscriber::set_default(subscriber);
         let config = config(&fake.url(), Some(token));
         let connection = Arc::new(Connection::new(config, Arc::new(SystemClock::default())));
-        let source = SecretsManagerSource::new(connection.secrets_manager());
+        let source =
+            SecretsManagerSource::new(connection.secrets_manager(), Arc::new(SystemClock::default()));
         assert_eq!(&source.fetch("db").await.unwrap().bytes[..], CANARY.as_bytes());
         let scope = KeyScope::store(STORE);
         fake.kms().answer_next("GenerateDataKey", Answer::plaintext(plaintext));

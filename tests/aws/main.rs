@@ -5,10 +5,13 @@
 mod audit;
 mod clocks;
 mod cloud;
+mod counts;
+mod credentials;
 mod dynamo;
 mod external;
 mod idempotency;
 mod kms;
 mod logs;
 mod outages;
+mod rotation;
 mod secrets_manager;

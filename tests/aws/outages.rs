@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::timeout::TimeoutConfig;
+use futures_util::FutureExt;
 use futures_util::future::join_all;
 use undertone_aws::{Connection, KmsKey, KmsOpener, KmsSealer};
 use undertone_core::keys::{WrappedKey, unwrap_checked};
@@ -11,7 +12,7 @@ use undertone_core::resolve::KeyCache;
 use undertone_core::{KeyError, KeyScope, Sealer};
 use undertone_tests::fake_aws::FakeAws;
 use undertone_tests::fault_proxy::{Fault, FaultProxy};
-use undertone_tests::world::MovedClock;
+use undertone_tests::world::{MovedClock, scope as scope_at};
 
 use crate::cloud::{STORE, config};
 
@@ -149,6 +150,30 @@ async fn a_service_that_is_away_is_asked_ten_times_a_second_at_most() {
         }
     }
     assert!(1_000 < world.connection.kms_stats().counts().held_back);
+}
+
+#[tokio::test]
+async fn while_kms_throttles_whoever_knows_its_key_waits_for_nothing() {
+    let world = World::start().await;
+    world.key().await.unwrap();
+    let others = KeyScope::of(STORE, &scope_at("dev/red"));
+    world.proxy.set(Some(Fault::Throttle));
+    let misses = async {
+        let lost = (0..200).map(|_| async { world.cache.key(&others, &world.wrapped).await.is_err() });
+        join_all(lost).await
+    };
+    let hits = async {
+        for _ in 0..1_000 {
+            // Ready when it is asked first: no call, no lock and no pause stands before it.
+            assert_eq!(world.key().now_or_never(), Some(Ok(())));
+            tokio::task::yield_now().await;
+        }
+    };
+    let before = world.proxy.requests();
+    let (misses, ()) = tokio::join!(misses, hits);
+    assert!(misses.into_iter().all(|lost| lost));
+    let asked = world.proxy.requests() - before;
+    assert!((1..=3).contains(&asked), "{asked} requests: all who miss one key share one question");
 }
 
 #[tokio::test]

@@ -21,6 +21,12 @@ pub fn time(what: &str, took: Duration, most: Duration) -> bool {
     verdict(what, &format!("{took:.1?}"), &format!("at most {most:?}"), took <= most)
 }
 
+/// Prints how much memory it is beside the most that it may be. Whether it is met.
+pub fn memory(what: &str, bytes: u64, most_mib: f64) -> bool {
+    let mib = bytes as f64 / f64::from(1 << 20);
+    verdict(what, &format!("{mib:.1} MiB"), &format!("at most {most_mib} MiB"), mib <= most_mib)
+}
+
 /// Prints a ratio that has no target.
 pub fn note(what: &str, ratio: f64) {
     println!("{what:<56} {:>14}", format!("{ratio:.2} x"));

@@ -125,12 +125,13 @@ async fn a_group_that_is_cut_off_by_the_deadline_is_answered_before_it() {
 }
 
 #[tokio::test]
-async fn messages_of_an_ordinary_queue_wait_together() {
+async fn all_messages_of_an_ordinary_batch_wait_together() {
     let served = Served::new().await;
     let wait = json!({ "do": "wait", "ms": 400 });
-    let records = (0..8).map(|n| message(&format!("m{n}"), event(&format!("e{n}"), wait.clone()))).collect();
-    let answer = served.invoke(batch(records), Duration::from_secs(2)).await.expect("an answer");
-    assert_eq!(returned(&answer).len(), 0);
+    let records = (0..10).map(|n| message(&format!("m{n}"), event(&format!("e{n}"), wait.clone()))).collect();
+    // Too short for one after the other, and for a second round.
+    let answer = served.invoke(batch(records), Duration::from_millis(850)).await.expect("an answer");
+    assert_eq!((returned(&answer).len(), served.began().len()), (0, 10));
 }
 
 #[tokio::test]
