@@ -20,7 +20,7 @@ echo "== slack-notifier for $(rustc -vV | sed -n 's/^host: //p'): $size bytes, a
 if ((limit < size)); then failed=1; fi
 
 echo "== Its sections"
-size --format=sysv "$folder/slack-notifier" | awk '30000 < $2 && $1 != "Total" { printf "%9.1f KiB  %s\n", $2 / 1024, $1 }'
+size --format=sysv "$folder/slack-notifier" | awk '30000 < $2 + 0 && $1 != "Total" { printf "%9.1f KiB  %s\n", $2 / 1024, $1 }'
 
 echo "== The ten largest crates, by the code and data that bear their names (generic code bears that of where it was written)"
 nm --print-size --size-sort --radix=d --demangle "$folder/with-symbols" | awk '

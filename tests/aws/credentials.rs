@@ -106,7 +106,9 @@ async fn a_role_that_is_refused_is_no_outage() {
     let test = "credentials::a_role_that_is_refused_is_no_outage";
     let folder = tempfile::tempdir().unwrap();
     let profiles = folder.path().join("config");
-    let text = "[profile worker]\nrole_arn = arn:aws:iam::111122223333:role/worker\ncredential_source = Environment\n";
+    let text = "\
+        [profile worker]\nrole_arn = arn:aws:iam::111122223333:role/worker\nsource_profile = base\n\
+        [profile base]\naws_access_key_id = AKIDBASE\naws_secret_access_key = s\n";
     std::fs::write(&profiles, text).unwrap();
     let kms = FakeAws::start().await;
     for (status, code, away) in [(403, "AccessDenied", false), (503, "ServiceUnavailable", true)] {
@@ -119,8 +121,6 @@ async fn a_role_that_is_refused_is_no_outage() {
         .await;
         let (sts_url, kms_url, profiles) = (sts.url(""), kms.url(), profiles.display().to_string());
         let mut variables = vec![
-            ("AWS_ACCESS_KEY_ID", "AKIDVARIABLE"),
-            ("AWS_SECRET_ACCESS_KEY", "s"),
             ("AWS_CONFIG_FILE", profiles.as_str()),
             ("AWS_ENDPOINT_URL_STS", sts_url.as_str()),
             ("AWS_ENDPOINT_URL_KMS", kms_url.as_str()),
@@ -129,7 +129,7 @@ async fn a_role_that_is_refused_is_no_outage() {
             variables.push(("AWAY", "1"));
         }
         child(test, &variables);
-        assert!(!sts.requests().is_empty(), "it was asked");
+        assert_eq!(signer(&sts.requests()[0]), "AKIDBASE");
         assert!(kms.kms().calls().is_empty(), "{code}: nothing is asked of KMS");
     }
 }

@@ -7,15 +7,16 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::config::retry::RetryConfig;
 use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueOutput;
 use undertone_core::pace::Pace;
 use undertone_core::{Clock, ExternalError, ExternalSource, ExternalValue, LARGEST_VALUE};
 use zeroize::Zeroizing;
 
-use crate::fault::{Fault, fault};
+use crate::fault::{Fault, fault, is_expired, is_outdated};
 
-/// How often a secret is asked for that isn't there. One that was made a moment ago may not be
-/// everywhere yet; a reference to nothing costs these calls at each lookup.
+/// How often a secret is asked for when the service is away, and when it isn't there: one that was
+/// made a moment ago may not be everywhere yet. A reference to nothing costs these calls at each lookup.
 const TRIES: u32 = 3;
 /// The pause before the second try is at most this, before the third twice this.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -49,36 +50,50 @@ impl From<SourceFault> for ExternalError {
 }
 
 impl SecretsManagerSource {
-    /// Fetches by this client. While the service is away it is asked as seldom as [`Pace`] says.
+    /// Fetches by this client. While the service is away it is asked as seldom as [`Pace`] says; so
+    /// it is asked again here, and not by the client itself.
     pub fn new(client: Client, clock: Arc<dyn Clock>) -> Self {
-        Self { client, pace: Pace::new(clock) }
+        let config = client.config().to_builder().retry_config(RetryConfig::disabled()).build();
+        Self { client: Client::from_conf(config), pace: Pace::new(clock) }
     }
 
     async fn current(&self, id: &str) -> Result<GetSecretValueOutput, Fault> {
-        let place = self.pace.place().await.map_err(|held| Fault::Unavailable(held.to_string()))?;
-        let answer = self.client.get_secret_value().secret_id(id).version_stage("AWSCURRENT").send().await;
-        let answer = answer.map_err(|error| fault("GetSecretValue", &error));
-        // Whoever says no is there: a wrong reference of one Space holds no other Space back.
-        if !matches!(answer, Err(Fault::Unavailable(_))) {
-            place.succeeded();
+        let mut attempt = 1;
+        loop {
+            let place = self.pace.place().await.map_err(|held| Fault::Unavailable(held.to_string()))?;
+            let call = self.client.get_secret_value().secret_id(id).version_stage("AWSCURRENT");
+            let error = match call.send().await {
+                Ok(answer) => {
+                    place.succeeded();
+                    return Ok(answer);
+                }
+                Err(error) => error,
+            };
+            let fault = fault("GetSecretValue", &error);
+            let may_pass = match &fault {
+                Fault::Unavailable(_) => true,
+                Fault::Code(code) => code == "ResourceNotFoundException",
+                Fault::Denied(_) => is_outdated(&error) && !is_expired(&error),
+                Fault::Garbled(_) => false,
+            };
+            // Whoever says no is there: a wrong reference of one Space holds no other Space back.
+            match fault {
+                Fault::Unavailable(_) => drop(place),
+                Fault::Denied(_) | Fault::Garbled(_) | Fault::Code(_) => place.succeeded(),
+            }
+            if TRIES <= attempt || !may_pass {
+                return Err(fault);
+            }
+            tokio::time::sleep((PAUSE * attempt).mul_f64(fastrand::f64())).await;
+            attempt += 1;
         }
-        answer
     }
 }
 
 #[async_trait]
 impl ExternalSource for SecretsManagerSource {
     async fn fetch(&self, id: &str) -> Result<ExternalValue, ExternalError> {
-        let mut attempt = 1;
-        let answer = loop {
-            match self.current(id).await {
-                Err(Fault::Code(code)) if code == "ResourceNotFoundException" && attempt < TRIES => {
-                    tokio::time::sleep((PAUSE * attempt).mul_f64(fastrand::f64())).await;
-                    attempt += 1;
-                }
-                answer => break answer.map_err(SourceFault::Call)?,
-            }
-        };
+        let answer = self.current(id).await.map_err(SourceFault::Call)?;
         Ok(value(id, answer)?)
     }
 }
