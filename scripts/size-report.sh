@@ -36,7 +36,7 @@ nm --print-size --size-sort --radix=d --demangle "$folder/with-symbols" | awk '
         sizes[name] += size
     }
     END { for (name in sizes) printf "%9.1f KiB  %s\n", sizes[name] / 1024, name }
-' | sort -rn | head -n 10
+' | sort -rn | sed -n 1,10p
 
 echo "== What it asks of the system's libc (Amazon Linux 2023 has 2.34; scripts/build-functions.sh --arm64 links for that)"
 objdump -T "$folder/slack-notifier" | grep -o 'GLIBC_[0-9.]*' | sort -uV | tail -n 1
@@ -51,7 +51,8 @@ absent() {
 }
 for crate in ring openssl openssl-sys native-tls aws-sdk-sso aws-sdk-ssooidc rusqlite; do absent "$crate" ""; done
 absent hyper '0\.'
-absent h2 '0\.3\.'
+absent h2 ''
+absent aws-smithy-http-client ''
 for crate in rustls aws-lc-rs aws-lc-sys hyper; do
     versions=$(grep -E "^$crate v" <<<"$tree") || versions=
     echo "$versions"

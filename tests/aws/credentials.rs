@@ -6,29 +6,31 @@ use serde_json::json;
 use undertone_aws::{Connection, KmsKey, KmsOpener};
 use undertone_core::keys::{Provider, WrappedKey};
 use undertone_core::{KeyError, KeyId, KeyScope, Opener};
-use undertone_tests::child::{is_child, run_again};
+use undertone_tests::child::{again, is_child};
 use undertone_tests::fake_aws::{FakeAws, REGION};
 use undertone_tests::servers::{Answer, Received, Server};
 
 use crate::cloud::STORE;
 
 /// What a child asks of KMS: it can't succeed, since nothing was wrapped, so only who asks matters.
-async fn asked_of_kms(connection: Connection) -> Result<(), KeyError> {
-    let opener = KmsOpener::new(Arc::new(connection), KmsKey::new("alias/red").unwrap());
+pub async fn asked_of_kms(connection: Arc<Connection>) -> Result<(), KeyError> {
+    let opener = KmsOpener::new(connection, KmsKey::new("alias/red").unwrap());
     let wrapped =
         WrappedKey { provider: Provider::Kms, id: KeyId([7; 16]), generation: 1, blob: Arc::from([7]) };
     opener.unwrap_key(&KeyScope::store(STORE), &wrapped).await.map(drop)
 }
 
 /// Runs the test again as a child with these variables and no other of AWS's.
-fn child(test: &str, variables: &[(&str, &str)]) {
-    let nowhere = [
-        ("AWS_CONFIG_FILE", "/dev/null"),
-        ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
-        ("AWS_EC2_METADATA_DISABLED", "true"),
-        ("AWS_REGION", REGION),
-    ];
-    let output = run_again(test, &[&nowhere, variables].concat());
+pub fn child(test: &str, variables: &[(&str, &str)]) {
+    let mut command = again(test);
+    for (name, _) in std::env::vars_os() {
+        let name = name.to_string_lossy().into_owned();
+        if name.starts_with("AWS_") || name.to_ascii_lowercase().ends_with("_proxy") {
+            command.env_remove(name);
+        }
+    }
+    command.envs([("AWS_EC2_METADATA_DISABLED", "true"), ("AWS_REGION", REGION)]);
+    let output = command.envs(variables.iter().copied()).output().expect("a test's binary runs");
     let said = String::from_utf8_lossy(&output.stdout);
     let complained = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && said.contains("1 passed"), "{said}{complained}");
@@ -45,9 +47,14 @@ fn signer(request: &Received) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn on_lambda_the_variables_or_the_address_in_them_give_credentials_and_nothing_else_is_looked_at() {
     if is_child() {
-        let asked = asked_of_kms(Connection::from_environment()).await;
+        let connection = Arc::new(Connection::from_environment());
+        let asked = asked_of_kms(connection.clone()).await;
         match std::env::var("WANTED").unwrap().as_str() {
             "asked" => assert!(matches!(asked, Err(KeyError::Denied(_))), "{asked:?}"),
+            "asked twice" => {
+                assert!(matches!(asked, Err(KeyError::Denied(_))), "{asked:?}");
+                assert!(connection.secrets_manager().get_secret_value().secret_id("a").send().await.is_err());
+            }
             _ => assert!(
                 matches!(&asked, Err(KeyError::Denied(problem)) if problem.contains("there are none")),
                 "{asked:?}"
@@ -84,17 +91,33 @@ async fn on_lambda_the_variables_or_the_address_in_them_give_credentials_and_not
     child(test, &[&asked[..], &keys].concat());
     assert_eq!(signer(&everywhere.request()), "AKIDVARIABLE");
     let for_kms = [("AWS_ENDPOINT_URL_KMS", kms_url.as_str())];
-    child(test, &[&asked[..], &for_kms, &address].concat());
+    let twice = [("WANTED", "asked twice"), ("AWS_ENDPOINT_URL", everywhere_url.as_str())];
+    child(test, &[&twice[..], &for_kms, &address].concat());
     assert_eq!(signer(&of_kms.request()), "AKIDCONTAINER");
-    assert_eq!(everywhere.requests().len(), 1, "a service's own endpoint is stronger");
-    child(test, &[("WANTED", "none"), ("AWS_PROFILE", "default"), ("AWS_ENDPOINT_URL", &everywhere_url)]);
-    assert_eq!(everywhere.requests().len(), 1);
+    assert_eq!(signer(&everywhere.requests()[1]), "AKIDCONTAINER");
+    assert_eq!(everywhere.requests().len(), 2, "a service's own endpoint is stronger");
+    // What other programs would find is there.
+    let folder = tempfile::tempdir().unwrap();
+    let profiles = folder.path().join("credentials");
+    std::fs::write(&profiles, "[default]\naws_access_key_id = AKIDPROFILE\naws_secret_access_key = s\n")
+        .unwrap();
+    let (instance, profiles) = (Server::plain(|_| Answer::status(404)).await, profiles.display().to_string());
+    let variables = [
+        ("WANTED", "none"),
+        ("AWS_SHARED_CREDENTIALS_FILE", profiles.as_str()),
+        ("AWS_EC2_METADATA_DISABLED", "false"),
+        ("AWS_EC2_METADATA_SERVICE_ENDPOINT", &instance.url("")),
+        ("AWS_ENDPOINT_URL", &everywhere_url),
+    ];
+    child(test, &variables);
+    assert_eq!((everywhere.requests().len(), instance.requests().len()), (2, 0));
+    assert_eq!(container.requests().len(), 1, "one process asks once for all services");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_role_that_is_refused_is_no_outage() {
     if is_child() {
-        let asked = asked_of_kms(Connection::load(None, Some("worker")).await).await;
+        let asked = asked_of_kms(Arc::new(Connection::load(None, Some("worker")).await)).await;
         let unavailable = std::env::var_os("AWAY").is_some();
         match asked {
             Err(KeyError::Denied(_)) if !unavailable => {}
@@ -111,7 +134,12 @@ async fn a_role_that_is_refused_is_no_outage() {
         [profile base]\naws_access_key_id = AKIDBASE\naws_secret_access_key = s\n";
     std::fs::write(&profiles, text).unwrap();
     let kms = FakeAws::start().await;
-    for (status, code, away) in [(403, "AccessDenied", false), (503, "ServiceUnavailable", true)] {
+    for (status, code, away) in [
+        (403, "AccessDenied", false),
+        (403, "ExpiredTokenException", false),
+        (400, "ValidationError", false),
+        (503, "ServiceUnavailable", true),
+    ] {
         let sts = Server::plain(move |_| {
             let body = format!(
                 "<ErrorResponse><Error><Code>{code}</Code><Message>m</Message></Error></ErrorResponse>"

@@ -59,3 +59,24 @@ async fn no_value_key_or_credential_is_logged_at_any_level() {
         assert_clean(&logged, secret);
     }
 }
+
+#[tokio::test]
+async fn a_call_that_is_tried_again_leaves_no_error_in_the_log() {
+    let fake = FakeAws::start().await;
+    let secrets = connection(&fake.url()).secrets_manager();
+    secrets.create_secret().name("db").secret_string(CANARY).send().await.unwrap();
+    let kept = Kept::default();
+    let to = kept.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::WARN)
+        .with_ansi(false)
+        .with_writer(move || to.clone())
+        .finish();
+    let _installed = tracing::subscriber::set_default(subscriber);
+    fake.secrets().answer_next("GetSecretValue", Answer::raw(503, "text/html", "later"));
+    let call = secrets.get_secret_value().secret_id("db").version_stage("AWSCURRENT");
+    assert!(call.send().await.is_ok());
+    assert_eq!(fake.secrets().calls_of("GetSecretValue"), 2);
+    let logged = kept.0.lock().unwrap().clone();
+    assert!(logged.is_empty(), "{}", String::from_utf8_lossy(&logged));
+}

@@ -15,3 +15,4 @@ mod logs;
 mod outages;
 mod rotation;
 mod secrets_manager;
+mod tls;

@@ -12,6 +12,7 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_kms::config::{IdentityCache, SharedHttpClient};
+use aws_smithy_types::retry::ReconnectMode;
 use undertone_core::pace::Pace;
 use undertone_core::{Clock, SystemClock};
 
@@ -48,6 +49,7 @@ pub struct Connection {
     kms: Mutex<aws_sdk_kms::Client>,
     pace: Arc<Pace>,
     stats: Arc<KmsStats>,
+    http: Http,
 }
 
 impl Connection {
@@ -60,37 +62,42 @@ impl Connection {
     /// Likewise, with other timeouts.
     pub async fn load_with(region: Option<&str>, profile: Option<&str>, timeouts: Timeouts) -> Self {
         let loader = aws_config::defaults(behavior()).timeout_config(timeout_config(timeouts));
-        let mut loader = loader.http_client(Http::default());
+        let http = Http::default();
+        let mut loader = loader.http_client(http.clone());
         if let Some(region) = region {
             loader = loader.region(Region::new(region.to_owned()));
         }
         if let Some(profile) = profile {
             loader = loader.profile_name(profile);
         }
-        Self::new(loader.load().await, Arc::new(SystemClock::default()))
+        Self::over(http, loader.load().await, Arc::new(SystemClock::default()))
     }
 
     /// From the variables that Lambda sets, and from nothing else.
     pub fn from_environment() -> Self {
-        let config = environment::config(SharedHttpClient::new(Http::default()));
-        Self::new(config, Arc::new(SystemClock::default()))
+        let http = Http::default();
+        let config = environment::config(SharedHttpClient::new(http.clone()));
+        Self::over(http, config, Arc::new(SystemClock::default()))
     }
 
     /// From settings that were made elsewhere. Timeouts that they don't have get their usual length.
     pub fn new(config: SdkConfig, clock: Arc<dyn Clock>) -> Self {
+        Self::over(Http::default(), config, clock)
+    }
+
+    fn over(http: Http, config: SdkConfig, clock: Arc<dyn Clock>) -> Self {
         let mut timeouts = config.timeout_config().cloned().unwrap_or_else(TimeoutConfig::disabled);
         timeouts.take_defaults_from(&timeout_config(Timeouts::default()));
-        let http = config.http_client().unwrap_or_else(|| SharedHttpClient::new(Http::default()));
         let config = config
             .into_builder()
-            .http_client(http)
+            .http_client(http.clone())
             .behavior_version(behavior())
             .timeout_config(timeouts)
-            .retry_config(RetryConfig::standard().with_max_attempts(3))
+            .retry_config(tries(RetryConfig::standard().with_max_attempts(3)))
             .build();
         let kms = Mutex::new(kms_client(&config));
         let pace = Arc::new(Pace::new(clock));
-        Self { config, kms, pace, stats: Arc::default() }
+        Self { config, kms, pace, stats: Arc::default(), http }
     }
 
     /// The region, if one is set.
@@ -129,6 +136,11 @@ impl Connection {
         aws_sdk_secretsmanager::Client::from_conf(config)
     }
 
+    /// Connects anew from now on. A copy of this process must not go on in this one's connections.
+    pub(crate) fn forget_connections(&self) {
+        self.http.forget();
+    }
+
     /// Lets the next call of KMS fetch credentials anew, though those that are known look valid.
     pub(crate) fn forget_credentials(&self) {
         let mut client = self.kms.lock().expect("no holder of this lock panics");
@@ -153,9 +165,15 @@ fn timeout_config(timeouts: Timeouts) -> TimeoutConfig {
         .build()
 }
 
+/// The HTTP client has no way to close one connection on request. Asked for it, the SDK would write an
+/// error about that after each answer that it tries again.
+pub(crate) fn tries(config: RetryConfig) -> RetryConfig {
+    config.with_reconnect_mode(ReconnectMode::ReuseAllConnections)
+}
+
 fn kms_client(config: &SdkConfig) -> aws_sdk_kms::Client {
     let config = aws_sdk_kms::config::Builder::from(config)
-        .retry_config(RetryConfig::disabled())
+        .retry_config(tries(RetryConfig::disabled()))
         .interceptor(LongestAnswer(LONGEST_OF_KMS))
         .build();
     aws_sdk_kms::Client::from_conf(config)

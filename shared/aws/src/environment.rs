@@ -12,7 +12,7 @@ use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use aws_config::meta::credentials::CredentialsProviderChain;
 use aws_config::provider_config::ProviderConfig;
 use aws_sdk_kms::config::{
-    AsyncSleep, Region, SharedAsyncSleep, SharedCredentialsProvider, SharedHttpClient, Sleep,
+    AsyncSleep, IdentityCache, Region, SharedAsyncSleep, SharedCredentialsProvider, SharedHttpClient, Sleep,
 };
 use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 
@@ -29,6 +29,8 @@ pub(crate) fn config(http: SharedHttpClient) -> SdkConfig {
         .credentials_provider(SharedCredentialsProvider::new(credentials(http.clone(), sleep.clone())))
         .http_client(http)
         .sleep_impl(sleep)
+        // One for all services: a container is asked once for all of them.
+        .identity_cache(IdentityCache::lazy().build())
         .build()
 }
 

@@ -13,6 +13,7 @@ use undertone_core::pace::Pace;
 use undertone_core::{Clock, ExternalError, ExternalSource, ExternalValue, LARGEST_VALUE};
 use zeroize::Zeroizing;
 
+use crate::connect::tries;
 use crate::fault::{Fault, fault, is_expired, is_outdated};
 
 /// How often a secret is asked for when the service is away, and when it isn't there: one that was
@@ -53,7 +54,7 @@ impl SecretsManagerSource {
     /// Fetches by this client. While the service is away it is asked as seldom as [`Pace`] says; so
     /// it is asked again here, and not by the client itself.
     pub fn new(client: Client, clock: Arc<dyn Clock>) -> Self {
-        let config = client.config().to_builder().retry_config(RetryConfig::disabled()).build();
+        let config = client.config().to_builder().retry_config(tries(RetryConfig::disabled())).build();
         Self { client: Client::from_conf(config), pace: Pace::new(clock) }
     }
 

@@ -7,7 +7,9 @@ use std::io;
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_kms::config::http::HttpResponse;
-use aws_sdk_kms::error::{ErrorMetadata, ProvideErrorMetadata, SdkError};
+use aws_sdk_kms::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_sts::operation::assume_role::AssumeRoleError;
+use aws_sdk_sts::operation::assume_role_with_web_identity::AssumeRoleWithWebIdentityError;
 use http_body_util::LengthLimitError;
 
 /// Why a call gave no answer that can be used.
@@ -73,6 +75,10 @@ const OUTDATED: [&str; 7] = [
     "SignatureDoesNotMatch",
 ];
 
+/// Codes of a role or identity that doesn't pass.
+const NO_ROLE: [&str; 4] =
+    ["IDPRejectedClaim", "InvalidIdentityToken", "RegionDisabledException", "ValidationError"];
+
 /// Sorts an SDK error of any service.
 pub(crate) fn fault<E>(operation: &'static str, error: &SdkError<E, HttpResponse>) -> Fault
 where
@@ -84,6 +90,9 @@ where
         SdkError::DispatchFailure(failure) => {
             return match cause::<CredentialsError>(error) {
                 Some(credentials) => without_credentials(operation, credentials),
+                None if failure.is_user() => Fault::Denied(format!(
+                    "{operation} can't be sent: check the endpoint, and that this machine has root certificates (ca-certificates)"
+                )),
                 None if failure.is_timeout() => Fault::Unavailable(format!("{operation} took too long")),
                 None if failure.is_io() => Fault::Unavailable(format!("{operation}: the connection failed")),
                 None => Fault::Unavailable(format!("{operation} couldn't be sent or its connection broke")),
@@ -138,7 +147,7 @@ pub(crate) fn is_expired<E: ProvideErrorMetadata>(error: &SdkError<E, HttpRespon
 fn without_credentials(operation: &'static str, error: &CredentialsError) -> Fault {
     match error {
         CredentialsError::CredentialsNotLoaded(_) => Fault::Denied(format!(
-            "{operation} needs credentials of AWS and there are none: set a profile or a role"
+            "{operation} needs credentials of AWS and there are none: set AWS_PROFILE, or give the program a role"
         )),
         CredentialsError::InvalidConfiguration(_) => Fault::Denied(format!(
             "{operation} needs credentials of AWS and the profile's are wrongly set up"
@@ -153,8 +162,11 @@ fn without_credentials(operation: &'static str, error: &CredentialsError) -> Fau
 
 /// Whether a service that hands out credentials has answered, and refused.
 fn is_refused(error: &CredentialsError) -> bool {
-    let code = cause::<ErrorMetadata>(error).and_then(ErrorMetadata::code);
-    code.is_some_and(|code| REFUSED.contains(&code) || OUTDATED.contains(&code))
+    let code = cause::<AssumeRoleError>(error).and_then(AssumeRoleError::code);
+    let by_token =
+        || cause::<AssumeRoleWithWebIdentityError>(error).and_then(AssumeRoleWithWebIdentityError::code);
+    let code = code.or_else(by_token);
+    code.is_some_and(|code| [&REFUSED[..], &OUTDATED, &NO_ROLE].iter().any(|codes| codes.contains(&code)))
 }
 
 /// An answer that ended early is a broken connection; any other can't be from this service.

@@ -4,7 +4,7 @@
 //! half a megabyte more in every function.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aws_smithy_runtime_api::client::http::{
@@ -16,14 +16,25 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::retry::ErrorKind;
 
+/// How long a connection waits for its next request. AWS closes it sooner or later, and while a
+/// function is frozen nobody notices.
+const IDLE: Duration = Duration::from_secs(20);
+
 /// One pool of connections for each set of timeouts; in fact there is one.
-#[derive(Debug, Default)]
-pub(crate) struct Http(Mutex<HashMap<Timeouts, SharedHttpConnector>>);
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Http(Arc<Mutex<HashMap<Timeouts, SharedHttpConnector>>>);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Timeouts {
     connect: Option<Duration>,
     read: Option<Duration>,
+}
+
+impl Http {
+    /// Requests that follow are sent over new connections.
+    pub(crate) fn forget(&self) {
+        self.0.lock().expect("no holder of this lock panics").clear();
+    }
 }
 
 impl HttpClient for Http {
@@ -65,6 +76,7 @@ fn client(timeouts: Timeouts) -> Option<reqwest::Client> {
         .http1_only()
         .redirect(reqwest::redirect::Policy::none())
         .referer(false)
+        .pool_idle_timeout(IDLE)
         // The SDK tries again, or whoever keeps to a pace.
         .retry(reqwest::retry::never());
     if let Some(connect) = timeouts.connect {
@@ -76,8 +88,12 @@ fn client(timeouts: Timeouts) -> Option<reqwest::Client> {
     builder.build().ok()
 }
 
-/// As the SDK sorts the errors of its own client: all of these may be tried again.
+/// As the SDK sorts the errors of its own client: all may be tried again, except that what can't be
+/// sent at all can't be sent later.
 fn sorted(error: reqwest::Error) -> ConnectorError {
+    if error.is_builder() {
+        return ConnectorError::user(error.without_url().into());
+    }
     let (timeout, connect) = (error.is_timeout(), error.is_connect());
     let error = error.without_url().into();
     match (timeout, connect) {

@@ -93,6 +93,7 @@ pub struct Installation {
     pub kms_stats: Arc<KmsStats>,
     store_key: Arc<StoreKey>,
     trail: Trail,
+    connection: Arc<Connection>,
 }
 
 /// An installation for those who change it: the command line and maintenance.
@@ -103,7 +104,6 @@ pub struct WritableInstallation {
     pub store: Arc<dyn Store>,
     /// The power to make keys.
     pub sealer: Arc<dyn Sealer>,
-    connection: Arc<Connection>,
     kept: Kept,
 }
 
@@ -141,7 +141,7 @@ impl Installation {
         store: Arc<dyn ReadStore>,
         opener: Arc<dyn Opener>,
         store_key: Arc<StoreKey>,
-        connection: &Connection,
+        connection: &Arc<Connection>,
         settings: &InstallationSettings,
         clock: Arc<dyn Clock>,
     ) -> Self {
@@ -167,6 +167,7 @@ impl Installation {
             kms_stats: connection.kms_stats().clone(),
             store_key,
             trail,
+            connection: connection.clone(),
         }
     }
 
@@ -189,10 +190,11 @@ impl Installation {
         }
     }
 
-    /// Forgets the store key, and lets the next row of audit begin a chain: before the process is
+    /// Forgets the store key and connections, and lets the next row of audit begin a chain: before the process is
     /// ended, frozen or copied. Two copies of one process must not go on in one chain.
     pub fn forget(&self) {
         self.store_key.forget();
+        self.connection.forget_connections();
         match &self.trail {
             // Held only while a row is written, and whoever copies a process waits for that.
             Trail::Table(table) => drop(table.begin_anew().now_or_never()),
@@ -218,7 +220,7 @@ impl WritableInstallation {
         };
         let sealer = Arc::new(KmsSealer::new(connection.clone(), settings.kms_key.clone()));
         let installation = Installation::over(store.clone(), opener, store_key, connection, settings, clock);
-        Ok(Self { installation, store, sealer, connection: connection.clone(), kept })
+        Ok(Self { installation, store, sealer, kept })
     }
 
     /// Makes a store: an id and a key of its own.
@@ -276,7 +278,8 @@ impl WritableInstallation {
         match &self.kept {
             Kept::Table(_, table) => {
                 let wrapped = self.installation.store_key.rewrapped(root).await?;
-                Ok(DynamoStore::replace_store_key(self.connection.dynamodb(), table, &wrapped).await?)
+                Ok(DynamoStore::replace_store_key(self.installation.connection.dynamodb(), table, &wrapped)
+                    .await?)
             }
             Kept::Secrets(store) => Ok(store.rewrap_store_key(root).await?),
         }

@@ -46,7 +46,10 @@ fn trusting(more: &[CertificateDer<'static>]) -> Result<ClientConfig, rustls::Er
     let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
     // What rustls calls dangerous is a verifier that isn't its own; this one is the machine's.
     let builder = builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier));
-    Ok(builder.with_no_client_auth())
+    let mut config = builder.with_no_client_auth();
+    // The one protocol that our clients speak: no server takes their bytes for another's.
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
 }
 
 fn with_own_sessions(mut config: ClientConfig) -> ClientConfig {
@@ -75,6 +78,12 @@ mod tests {
     fn keys_are_agreed_on_so_that_a_quantum_computer_learns_nothing_later() {
         let config = client_config().expect("this machine trusts somebody");
         assert_eq!(config.crypto_provider().kx_groups[0].name(), NamedGroup::X25519MLKEM768);
+    }
+
+    #[test]
+    fn the_protocol_is_agreed_on_as_well() {
+        let config = client_config().expect("this machine trusts somebody");
+        assert_eq!(config.alpn_protocols, [b"http/1.1"]);
     }
 
     #[test]

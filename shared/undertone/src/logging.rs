@@ -46,5 +46,6 @@ pub(crate) fn targets() -> Targets {
     for wire in WIRE {
         targets = targets.with_target(wire, Level::WARN);
     }
-    targets
+    // After a failure it says as an error that our HTTP client closes no single connection on request.
+    targets.with_target("aws_smithy_runtime::client::http::connection_poisoning", LevelFilter::OFF)
 }

@@ -15,8 +15,18 @@ use undertone_tests::world::scope;
 /// What names in Secrets Manager begin with.
 pub const PREFIX: &str = "bench";
 
-/// Makes the store, its Environment with the secrets, and a Space below it. The KMS key's ARN.
-pub async fn set_up(aws: &FakeAws) -> String {
+/// What was made, as far as programs must be told.
+pub struct Made {
+    /// The KMS key's ARN.
+    pub key: String,
+    /// Something that KMS opens under it, in hex.
+    pub ciphertext: String,
+    /// What the Environment and the store are called in Secrets Manager.
+    pub secrets: String,
+}
+
+/// Makes the store, its Environment with the secrets, and a Space below it.
+pub async fn set_up(aws: &FakeAws) -> Made {
     let key = aws.kms().create_key("alias/bench");
     let credentials = Credentials::new("AKIDBENCH", "bench", None, None, "bench");
     let config = SdkConfig::builder()
@@ -48,5 +58,10 @@ pub async fn set_up(aws: &FakeAws) -> String {
         let request = SetRequest::new(name.parse().expect("a name"), value);
         vault.set(&scope("dev"), request).await.expect("a secret is set");
     }
-    key
+    let made = connection.kms().generate_data_key().key_id(&key).number_of_bytes(32).send().await;
+    let made = made.expect("KMS makes a key").ciphertext_blob.expect("with its ciphertext").into_inner();
+    let ciphertext = made.iter().map(|byte| format!("{byte:02x}")).collect();
+    let listed = connection.secrets_manager().list_secrets().send().await.expect("secrets are listed");
+    let names: Vec<&str> = listed.secret_list().iter().filter_map(|secret| secret.name()).take(2).collect();
+    Made { key, ciphertext, secrets: names.join(",") }
 }

@@ -1,5 +1,5 @@
 //! What a new process of slack-notifier costs until its first event is answered, beside the least
-//! that answers an invocation.
+//! that answers an invocation and the least that makes the same calls.
 //!
 //! `cargo bench -p undertone-tests --bench cold_start`, with `-- --check` to fail if a target is missed.
 //!
@@ -43,9 +43,9 @@ struct Program {
 
 #[tokio::main]
 async fn main() {
-    let [notifier, bare] = built();
+    let [notifier, bare, calls] = built();
     let aws = FakeAws::start().await;
-    let key = installation::set_up(&aws).await;
+    let made = installation::set_up(&aws).await;
     let slack = Server::plain(|_| {
         let posted = json!({ "ok": true, "channel": "C0123456789", "ts": "1700000000.000100" });
         Answer::new(200, &[("content-type", "application/json")], posted.to_string())
@@ -68,9 +68,14 @@ async fn main() {
         starts: Vec::new(),
     }];
     let (aws_at, slack_at) = (address(&aws.url()), address(&slack.url("")));
-    for (name, tls) in [("slack-notifier, plain", None), ("slack-notifier, TLS", Some(&authority))] {
-        let (path, roots) = (notifier.clone(), roots.display().to_string());
-        programs.push(Program::over(name, path, tls, &key, aws_at, slack_at, roots).await);
+    for (name, path, tls) in [
+        ("the calls alone, plain", &calls, None),
+        ("slack-notifier, plain", &notifier, None),
+        ("the calls alone, TLS", &calls, Some(&authority)),
+        ("slack-notifier, TLS", &notifier, Some(&authority)),
+    ] {
+        let roots = roots.display().to_string();
+        programs.push(Program::over(name, path.clone(), tls, &made, aws_at, slack_at, roots).await);
     }
     for round in 0..=ROUNDS {
         for program in &mut programs {
@@ -85,12 +90,12 @@ async fn main() {
 }
 
 impl Program {
-    /// Slack-notifier over AWS.
+    /// A program over AWS.
     async fn over(
         name: &'static str,
         path: PathBuf,
         tls: Option<&Authority>,
-        key: &str,
+        made: &installation::Made,
         aws: SocketAddr,
         slack: SocketAddr,
         roots: String,
@@ -112,7 +117,10 @@ impl Program {
             ("SSL_CERT_FILE", roots),
             ("UNDERTONE_STORE", text("secrets-manager")),
             ("UNDERTONE_PREFIX", text(installation::PREFIX)),
-            ("UNDERTONE_KMS_KEY", text(key)),
+            ("UNDERTONE_KMS_KEY", text(&made.key)),
+            ("BARE_KMS_KEY", text(&made.key)),
+            ("BARE_CIPHERTEXT", text(&made.ciphertext)),
+            ("BARE_SECRETS", text(&made.secrets)),
             ("UNDERTONE_AUDIT", text("log")),
         ];
         Self { name, path, variables, fronts: vec![kms, secrets, slack], starts: Vec::new() }
@@ -159,12 +167,12 @@ fn report(programs: &[Program]) {
             mib(program.median(|(start, _)| start.peak)),
         );
     }
-    let [bare, plain, tls] = programs else { unreachable!("three are started") };
+    let [bare, calls_plain, plain, calls_tls, tls] = programs else { unreachable!("five are started") };
     let mut met = true;
-    for program in [plain, tls] {
-        let ratio = program.own().as_secs_f64() / bare.own().as_secs_f64();
-        let what = format!("{}: start without network over bare", program.name);
-        met &= ratio::report(&what, ratio, 1.3);
+    for (program, calls) in [(plain, calls_plain), (tls, calls_tls)] {
+        let over = |other: &Program| program.own().as_secs_f64() / other.own().as_secs_f64();
+        met &= ratio::report(&format!("{}: start over the calls alone", program.name), over(calls), 1.3);
+        ratio::note(&format!("{}: start over bare", program.name), over(bare));
     }
     let cpu = tls.median(|(start, _)| start.cpu);
     met &= ratio::time("CPU to the first answer over TLS", cpu, Duration::from_millis(8));
@@ -173,12 +181,17 @@ fn report(programs: &[Program]) {
     ratio::end(met);
 }
 
-/// Both programs in the profile for functions.
-fn built() -> [PathBuf; 2] {
+/// The programs in the profile for functions.
+fn built() -> [PathBuf; 3] {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     let features = ["--no-default-features", "--features", "aws,lambda"];
-    [("slack-notifier", &features[..]), ("bare-lambda", &[])].map(|(name, features)| {
+    let programs = [
+        ("slack-notifier", "slack-notifier", &features[..]),
+        ("bare-lambda", "bare-lambda", &[]),
+        ("bare-lambda", "bare-calls", &[]),
+    ];
+    programs.map(|(package, name, features)| {
         let mut build = Command::new(&cargo);
         build.args([
             "build",
@@ -187,6 +200,8 @@ fn built() -> [PathBuf; 2] {
             "function",
             "--message-format=json",
             "--package",
+            package,
+            "--bin",
             name,
         ]);
         build.args(features).current_dir(&root).stderr(std::process::Stdio::inherit());
