@@ -9,19 +9,18 @@ use undertone_core::maintenance::Maintenance;
 use undertone_core::memory::{MemoryAudit, MemoryStore};
 use undertone_core::record::{Context, Kind, key_id, open};
 use undertone_core::resolve::KeyCache;
-use undertone_core::vault::{SetRequest, Vault};
-use undertone_core::{KeyScope, Mode, Names, Opener, ReadStore, SecretValue, SystemClock};
+use undertone_core::vault::{Expected, ImportItem, ImportPart, Makes, Vault};
+use undertone_core::{KeyScope, Mode, Names, Opener, ReadStore, Rules, SecretValue, SystemClock};
 use undertone_tests::fake_aws::FakeAws;
 use undertone_tests::world::{name, scope};
 
 use crate::cloud::{connection, keys};
 
 const SPACES: usize = 100;
-const WRITES: usize = 10_000;
+const NAMES_EACH: usize = 100;
 
-/// Where the nth write goes: a Space and one of its names.
-fn place(n: usize) -> (String, String) {
-    (format!("dev/sp_{}", n % SPACES), format!("NAME_{}", n / SPACES % 20))
+fn space(n: usize) -> String {
+    format!("dev/sp_{n}")
 }
 
 /// Scope and name, and what is there.
@@ -31,7 +30,7 @@ type All<T> = BTreeMap<(String, String), T>;
 async fn all(store: &MemoryStore, opener: Arc<dyn Opener>) -> (All<Vec<u8>>, All<Vec<u8>>) {
     let keys = KeyCache::new(opener, Arc::new(SystemClock::default()));
     let (mut records, mut values) = (All::new(), All::new());
-    for space in (0..SPACES).map(|n| place(n).0) {
+    for space in (0..SPACES).map(space) {
         let rows = store.chain(&scope(&space).chain(), Names::All).await.unwrap();
         let key_scope = KeyScope::of(store.id(), &scope(&space));
         let own = &rows.scopes[1];
@@ -71,30 +70,33 @@ async fn of_ten_thousand_writes_around_a_rotation_of_the_material_all_open_and_a
     let vault =
         Vault::new(store.clone(), sealer.clone(), by_old.clone(), audit.clone(), clock.clone(), actor());
     vault.create_environment("dev".parse().unwrap(), Mode::Development).await.unwrap();
-    for n in 0..SPACES {
-        vault.create_space("dev".parse().unwrap(), format!("sp_{n}").parse().unwrap()).await.unwrap();
-    }
     let mut wanted = All::new();
-    for n in 0..WRITES {
-        if n == WRITES / 2 {
+    for n in 0..SPACES {
+        if n == SPACES / 2 {
             aws.kms().rotate("alias/old");
             // As a process that was started after it: keys are made and unwrapped by the new material too.
             vault.forget_all();
         }
-        let (space, of) = place(n);
-        let value = format!("value {n}");
-        wanted.insert((space.clone(), of.clone()), value.clone().into_bytes());
-        let value = SecretValue::new(value.into_bytes()).unwrap();
-        vault.set(&scope(&space), SetRequest::new(name(&of), value)).await.unwrap();
+        let items = (0..NAMES_EACH).map(|of| {
+            let (of, value) = (format!("NAME_{of}"), format!("value {of} of {n}").into_bytes());
+            wanted.insert((space(n), of.clone()), value.clone());
+            ImportItem {
+                name: name(&of),
+                value: SecretValue::new(value).unwrap(),
+                expected: Expected::Absent,
+            }
+        });
+        let part = ImportPart { scope: scope(&space(n)), makes: Makes::Space, items: items.collect() };
+        vault.import(vec![part], &Rules::default(), |_| ()).await.unwrap();
     }
-    assert_eq!(wanted.len(), SPACES * 20);
+    assert_eq!(wanted.len(), 10_000);
     let (before, values) = all(&store, by_old.clone()).await;
-    assert!(values == wanted, "every value is the last that was written");
+    assert!(values == wanted, "every value is as it was written");
     let maintenance = Maintenance::new(store.clone(), sealer, by_old, audit, clock, actor());
     let [from, to] = [&old, &new].map(|key| KmsKey::new(key).unwrap());
     let root = KmsRewrapper::new(connection, from, to);
     for n in 0..SPACES {
-        assert!(1 <= maintenance.rewrap(&scope(&place(n).0), &root).await.unwrap());
+        assert!(1 <= maintenance.rewrap(&scope(&space(n)), &root).await.unwrap());
     }
     // What a scope's keys are wrapped under now, the old key doesn't open and needn't.
     aws.kms().disable("alias/old");
