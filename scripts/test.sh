@@ -25,6 +25,9 @@ cargo test --workspace --locked --doc
 say "AWS in an emulator: the functions built, the template deployed, secrets set, events sent, all that is stored searched"
 scripts/demo-aws.sh
 
+say "The size of the example as it goes to Lambda"
+scripts/size-report.sh
+
 say "Benches compile"
 cargo check --workspace --locked --benches
 

@@ -3,12 +3,20 @@
 use std::sync::Arc;
 
 use undertone_aws::Connection;
-use undertone_core::KeyError;
+use undertone_core::{KeyError, SystemClock};
 use undertone_tests::certificates::{Authority, Shown};
 use undertone_tests::child::is_child;
 use undertone_tests::servers::{Answer, Server};
 
+use crate::cloud::config;
 use crate::credentials::{asked_of_kms, child};
+
+#[tokio::test]
+async fn what_can_never_be_sent_is_no_outage() {
+    let nowhere = Connection::new(config("ftp://127.0.0.1:9", None), Arc::new(SystemClock::default()));
+    let asked = asked_of_kms(Arc::new(nowhere)).await;
+    assert!(matches!(&asked, Err(KeyError::Denied(problem)) if problem.contains("endpoint")), "{asked:?}");
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_is_not_trusted_is_told_nothing_and_a_redirect_is_not_followed() {

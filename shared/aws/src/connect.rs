@@ -5,7 +5,7 @@
 //! the network, except that a program without any region in its settings asks the instance for one;
 //! Lambda always sets one.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
@@ -47,6 +47,8 @@ impl Default for Timeouts {
 pub struct Connection {
     config: SdkConfig,
     kms: Mutex<aws_sdk_kms::Client>,
+    dynamodb: OnceLock<aws_sdk_dynamodb::Client>,
+    secrets_manager: OnceLock<aws_sdk_secretsmanager::Client>,
     pace: Arc<Pace>,
     stats: Arc<KmsStats>,
     http: Http,
@@ -97,7 +99,8 @@ impl Connection {
             .build();
         let kms = Mutex::new(kms_client(&config));
         let pace = Arc::new(Pace::new(clock));
-        Self { config, kms, pace, stats: Arc::default(), http }
+        let (dynamodb, secrets_manager) = (OnceLock::new(), OnceLock::new());
+        Self { config, kms, dynamodb, secrets_manager, pace, stats: Arc::default(), http }
     }
 
     /// The region, if one is set.
@@ -122,18 +125,24 @@ impl Connection {
 
     /// A client of DynamoDB.
     pub fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
-        let config = aws_sdk_dynamodb::config::Builder::from(&self.config)
-            .interceptor(LongestAnswer(LONGEST_OF_DYNAMODB))
-            .build();
-        aws_sdk_dynamodb::Client::from_conf(config)
+        let made = self.dynamodb.get_or_init(|| {
+            let config = aws_sdk_dynamodb::config::Builder::from(&self.config)
+                .interceptor(LongestAnswer(LONGEST_OF_DYNAMODB))
+                .build();
+            aws_sdk_dynamodb::Client::from_conf(config)
+        });
+        made.clone()
     }
 
     /// A client of Secrets Manager.
     pub fn secrets_manager(&self) -> aws_sdk_secretsmanager::Client {
-        let config = aws_sdk_secretsmanager::config::Builder::from(&self.config)
-            .interceptor(LongestAnswer(LONGEST_OF_SECRETS_MANAGER))
-            .build();
-        aws_sdk_secretsmanager::Client::from_conf(config)
+        let made = self.secrets_manager.get_or_init(|| {
+            let config = aws_sdk_secretsmanager::config::Builder::from(&self.config)
+                .interceptor(LongestAnswer(LONGEST_OF_SECRETS_MANAGER))
+                .build();
+            aws_sdk_secretsmanager::Client::from_conf(config)
+        });
+        made.clone()
     }
 
     /// Connects anew from now on. A copy of this process must not go on in this one's connections.

@@ -2,7 +2,7 @@
 //!
 //! Always the version that is current: asked for by its label, since that is what rotation moves.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -25,6 +25,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Secrets of Secrets Manager, by ARN or name.
 pub struct SecretsManagerSource {
     client: Client,
+    /// The same, and asking once. Made when it is first needed, which for most listeners is never.
+    once: OnceLock<Client>,
     pace: Pace,
 }
 
@@ -54,15 +56,21 @@ impl SecretsManagerSource {
     /// Fetches by this client. While the service is away it is asked as seldom as [`Pace`] says; so
     /// it is asked again here, and not by the client itself.
     pub fn new(client: Client, clock: Arc<dyn Clock>) -> Self {
-        let config = client.config().to_builder().retry_config(tries(RetryConfig::disabled())).build();
-        Self { client: Client::from_conf(config), pace: Pace::new(clock) }
+        Self { client, once: OnceLock::new(), pace: Pace::new(clock) }
+    }
+
+    fn client(&self) -> &Client {
+        self.once.get_or_init(|| {
+            let config = self.client.config().to_builder();
+            Client::from_conf(config.retry_config(tries(RetryConfig::disabled())).build())
+        })
     }
 
     async fn current(&self, id: &str) -> Result<GetSecretValueOutput, Fault> {
         let mut attempt = 1;
         loop {
             let place = self.pace.place().await.map_err(|held| Fault::Unavailable(held.to_string()))?;
-            let call = self.client.get_secret_value().secret_id(id).version_stage("AWSCURRENT");
+            let call = self.client().get_secret_value().secret_id(id).version_stage("AWSCURRENT");
             let error = match call.send().await {
                 Ok(answer) => {
                     place.succeeded();
