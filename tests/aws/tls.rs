@@ -39,7 +39,7 @@ async fn a_server_that_is_not_trusted_is_told_nothing_and_a_redirect_is_not_foll
         let headers = [("content-type", "application/x-amz-json-1.1")];
         Answer::new(400, &headers, r#"{"__type":"InvalidCiphertextException"}"#)
     };
-    let leads_away: fn(&str) -> Answer = |to| Answer::redirect(307, to);
+    let leads_away: fn(&str) -> Answer = |to| Answer::redirect(303, to);
     for (shown, answer, wanted, requests) in [
         (Shown::Right, refuses, "denied", 1),
         (Shown::Right, leads_away, "bad answer", 1),

@@ -62,6 +62,7 @@ async fn what_was_given_up_is_handled_again(claims: &dyn Idempotency) {
     let key = key("agent", "ev");
     let (id, _) = claim(claims, &key, 0, 30).await;
     claims.give_up(&key, id).await.expect("it works");
+    claims.finish(&key, id, "late", at(100)).await.expect("it is left to the next");
     let (id, again) = claim(claims, &key, 1, 31).await;
     assert_eq!(again, Claimed::Yours);
     claims.finish(&key, id, "done", at(100)).await.expect("it works");
