@@ -47,7 +47,7 @@ impl Default for MemoryStore {
 }
 
 impl MemoryStore {
-    /// How often [`Store::chain`] was called.
+    /// How often [`ReadStore::chain`] was called.
     pub fn reads(&self) -> u64 {
         self.reads.load(Ordering::Relaxed)
     }
