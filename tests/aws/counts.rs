@@ -164,3 +164,15 @@ async fn what_does_not_depend_on_another_answer_does_not_wait_for_it() {
     assert!(apart(at("dev"), at("dev/red")) < DELAY, "the keys of both scopes");
     assert!(took < 3 * DELAY, "two answers after each other: {took:?}");
 }
+
+#[tokio::test]
+async fn calls_share_a_connection_until_the_process_is_to_be_copied() {
+    let place = Place::new().await;
+    let installation = place.open().await;
+    installation.check_key().await.unwrap();
+    // One way to all services here, as one proxy stands for all of them.
+    assert_eq!((place.proxy.connections(), place.proxy.requests()), (1, 2));
+    installation.forget();
+    installation.check_key().await.unwrap();
+    assert_eq!((place.proxy.connections(), place.proxy.requests()), (2, 3));
+}

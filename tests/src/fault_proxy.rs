@@ -55,6 +55,7 @@ struct Plan {
     /// How many requests come before it, and what it gets.
     nth: Option<(usize, Fault)>,
     only: String,
+    connections: usize,
     requests: usize,
     faults: Vec<Fault>,
 }
@@ -104,6 +105,11 @@ impl FaultProxy {
     pub fn fail_nth(&self, n: usize, fault: Fault) {
         let before = n.checked_sub(1).expect("requests are counted from 1");
         self.shared.plan().nth = Some((before, fault));
+    }
+
+    /// How many connections were accepted.
+    pub fn connections(&self) -> usize {
+        self.shared.plan().connections
     }
 
     /// How many requests came, whatever became of them.
@@ -210,6 +216,7 @@ async fn accept(shared: Arc<Shared>) {
     let mut connections = JoinSet::new();
     loop {
         let stream = poll_fn(|context| shared.gate().poll_accept(context)).await;
+        shared.plan().connections += 1;
         connections.spawn(converse(stream, shared.clone()));
         while connections.try_join_next().is_some() {}
     }

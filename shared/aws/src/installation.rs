@@ -190,8 +190,9 @@ impl Installation {
         }
     }
 
-    /// Forgets the store key and connections, and lets the next row of audit begin a chain: before the process is
-    /// ended, frozen or copied. Two copies of one process must not go on in one chain.
+    /// Forgets the store key and the connections, and lets the next row of audit begin a chain: before
+    /// the process is ended, frozen or copied. Two copies of one process must not go on in one chain,
+    /// nor in one connection.
     pub fn forget(&self) {
         self.store_key.forget();
         self.connection.forget_connections();
