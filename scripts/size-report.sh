@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds slack-notifier as it goes to Lambda, and says how large it is and what makes it so.
-# Fails above the limit, and if anything is linked that should not be.
+# Fails above the limit, and if anything is linked that should not be: another TLS stack, or a power that
+# listeners do not have.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -37,6 +38,17 @@ nm --print-size --size-sort --radix=d --demangle "$folder/with-symbols" | awk '
     }
     END { for (name in sizes) printf "%9.1f KiB  %s\n", sizes[name] / 1024, name }
 ' | sort -rn | sed -n 1,10p
+
+echo "== What it can ask of AWS: nothing that makes a key, and nothing that writes a row"
+operations=$(nm --demangle "$folder/with-symbols" | grep -oE 'aws_sdk_[a-z]+::operation::[a-z_]+' | sed 's/::operation::/ /' | sort -u)
+echo "$operations"
+for operation in generate_data_key re_encrypt create_secret put_secret_value update_secret_version_stage put_item \
+    delete_item; do
+    if grep -q " $operation$" <<<"$operations"; then
+        echo "linked, and should not be: $operation"
+        failed=1
+    fi
+done
 
 echo "== What it asks of the system's libc (Amazon Linux 2023 has 2.34; scripts/build-functions.sh --arm64 links for that)"
 objdump -T "$folder/slack-notifier" | grep -o 'GLIBC_[0-9.]*' | sort -uV | tail -n 1
