@@ -62,6 +62,10 @@ def check_the_deployment(world):
     demand(BLOCKS in said and INHERITS not in said and OVERRIDES not in said, f"the gaps are others: {said}")
     shown(said)
     found(f"only {BLOCKS} lacks something: its block is found before an event finds it")
+    doctor = json.loads(undertone(world, "doctor", "--json"))
+    demand([check["status"] for check in doctor["checks"]] == ["ok", "ok", "ok"], f"not well: {doctor['checks']}")
+    demand(doctor["unopened"] == doctor["records"] == 4 and not doctor["damaged"], f"records: {doctor}")
+    found("store, key and audit log are well; the admin role opens none of the 4 records")
 
 
 def rotate(world):

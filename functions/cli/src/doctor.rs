@@ -8,9 +8,9 @@ use undertone_core::{ChainRows, Mode, Names, Row, Scope, SecretName, Standing, S
 
 use crate::args::DoctorArgs;
 use crate::exit::Failure;
-use crate::opened::{Health, Opened, Status};
+use crate::opened::{Health, Opened, Place, Status};
 use crate::progress;
-use crate::records::{Checker, Problem};
+use crate::records::{Checker, Problem, REFUSED};
 use crate::scopes::spaces;
 use crate::screen::Screen;
 use crate::table::{Cell, Table};
@@ -22,6 +22,8 @@ pub(crate) struct Findings {
     pub checks: Vec<Health>,
     /// How many records were opened or tried.
     pub records: u64,
+    /// How many weren't opened because KMS refuses their keys to who asks.
+    pub unopened: u64,
     pub damaged: Vec<Damage>,
     /// Scopes whose rows can't be read at all, and what the store says of them.
     pub unreadable: Vec<(Scope, String)>,
@@ -87,9 +89,14 @@ pub(crate) async fn doctor(screen: &Screen, opened: &Opened, args: DoctorArgs) -
             for version in versions(opened, row).await? {
                 findings.records += 1;
                 spinner.set_position(findings.records);
-                if let Err(problem) = checker.check(row, &version, keys).await? {
-                    let (scope, name) = (scope.clone(), row.name.clone());
-                    findings.damaged.push(Damage { scope, name, version: version.number, problem });
+                match checker.check(row, &version, keys).await? {
+                    Ok(()) => {}
+                    // Who may write and not read still wants to know the rest.
+                    Err(REFUSED) if matches!(opened.place, Place::Aws(_)) => findings.unopened += 1,
+                    Err(problem) => {
+                        let (scope, name) = (scope.clone(), row.name.clone());
+                        findings.damaged.push(Damage { scope, name, version: version.number, problem });
+                    }
                 }
             }
         }
@@ -169,6 +176,13 @@ fn text(screen: &Screen, findings: &Findings) -> String {
         table.row([check.name.as_str().into(), status_cell(check.status), check.message.as_str().into()]);
     }
     let records = match findings.damaged.len() {
+        0 if 0 < findings.unopened => {
+            let (unopened, all) = (findings.unopened, findings.records);
+            (
+                Status::Warn,
+                format!("{unopened} of {all} sealed records weren't opened: KMS refuses their keys to you"),
+            )
+        }
         0 => (Status::Ok, format!("all {} sealed records open", findings.records)),
         damaged => (Status::Fail, format!("{damaged} of {} sealed records don't open", findings.records)),
     };

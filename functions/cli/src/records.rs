@@ -14,6 +14,9 @@ pub(crate) struct Checker {
 /// What is wrong with a record. The words are stable.
 pub(crate) type Problem = &'static str;
 
+/// Damage where the root key is at hand, a matter of rights on AWS.
+pub(crate) const REFUSED: Problem = "the key that it was sealed under is refused";
+
 impl Checker {
     pub(crate) fn new(store: StoreId, opener: std::sync::Arc<dyn Opener>) -> Self {
         Self { store, keys: KeyCache::new(opener, std::sync::Arc::new(SystemClock::default())) }
@@ -22,7 +25,7 @@ impl Checker {
     /// Opens the version's record where the row says it belongs, under a key of its scope.
     ///
     /// # Errors
-    /// If the key service can't be reached; a key that is refused or wrong is damage.
+    /// If the key service can't be reached.
     pub(crate) async fn check(
         &self,
         row: &Row,
@@ -44,9 +47,8 @@ impl Checker {
         let key = match self.keys.key(&scope, wrapped).await {
             Ok(key) => key,
             Err(error @ KeyError::Unavailable(_)) => return Err(error),
-            Err(KeyError::Denied(_) | KeyError::BadAnswer(_)) => {
-                return Ok(Err("the key that it was sealed under doesn't open"));
-            }
+            Err(KeyError::Denied(_)) => return Ok(Err(REFUSED)),
+            Err(KeyError::BadAnswer(_)) => return Ok(Err("the key that it was sealed under doesn't open")),
         };
         let context = Context {
             scope: &scope,

@@ -275,6 +275,7 @@ pub(crate) fn findings(findings: &Findings) -> Value {
     json!({
         "checks": checks.collect::<Value>(),
         "records": findings.records,
+        "unopened": findings.unopened,
         "damaged": damaged.collect::<Value>(),
         "unreadable": unreadable.collect::<Value>(),
         "weak": weak.collect::<Value>(),
