@@ -3,6 +3,8 @@
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
+use tracing::Level;
+use tracing::subscriber::DefaultGuard;
 use undertone_aws::{Connection, KmsKey, KmsOpener, KmsSealer, SecretsManagerSource};
 use undertone_core::{ExternalSource, KeyScope, Opener, Sealer, SystemClock};
 use undertone_tests::encodings::{CANARY, assert_clean};
@@ -24,6 +26,13 @@ impl Write for Kept {
     }
 }
 
+/// Keeps what this thread logs, down to this level, until the guard is dropped.
+fn log_to(kept: &Kept, level: Level) -> DefaultGuard {
+    let to = kept.clone();
+    let lines = tracing_subscriber::fmt().with_max_level(level).with_ansi(false);
+    tracing::subscriber::set_default(lines.with_writer(move || to.clone()).finish())
+}
+
 #[tokio::test]
 async fn no_value_key_or_credential_is_logged_at_any_level() {
     let fake = FakeAws::start().await;
@@ -31,15 +40,9 @@ async fn no_value_key_or_credential_is_logged_at_any_level() {
     let secrets = connection(&fake.url()).secrets_manager();
     secrets.create_secret().name("db").secret_string(CANARY).send().await.unwrap();
     let kept = Kept::default();
-    let to = kept.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_ansi(false)
-        .with_writer(move || to.clone())
-        .finish();
     let (token, plaintext) = ("session-token-canary-7f3a", b"a-data-key-canary-of-32-bytes-91");
     {
-        let _installed = tracing::subscriber::set_default(subscriber);
+        let _installed = log_to(&kept, Level::TRACE);
         let config = config(&fake.url(), Some(token));
         let connection = Arc::new(Connection::new(config, Arc::new(SystemClock::default())));
         let source =
@@ -66,13 +69,7 @@ async fn a_call_that_is_tried_again_leaves_no_error_in_the_log() {
     let secrets = connection(&fake.url()).secrets_manager();
     secrets.create_secret().name("db").secret_string(CANARY).send().await.unwrap();
     let kept = Kept::default();
-    let to = kept.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::WARN)
-        .with_ansi(false)
-        .with_writer(move || to.clone())
-        .finish();
-    let _installed = tracing::subscriber::set_default(subscriber);
+    let _installed = log_to(&kept, Level::WARN);
     fake.secrets().answer_next("GetSecretValue", Answer::raw(503, "text/html", "later"));
     let call = secrets.get_secret_value().secret_id("db").version_stage("AWSCURRENT");
     assert!(call.send().await.is_ok());

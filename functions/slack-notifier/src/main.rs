@@ -5,7 +5,7 @@ use undertone::{Result, slack::SLACK_API};
 // Buffers of HTTP and TLS, too, held the token.
 undertone::wipe_freed_memory!();
 
-// On Lambda one event after another; waiting for others' APIs needs no second thread.
+// Handlers mostly wait for others' APIs: however many do, one thread is enough.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
     // Another API that behaves like Slack's, such as https://slack-gov.com/api.

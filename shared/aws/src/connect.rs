@@ -1,9 +1,9 @@
 //! How this process reaches AWS: region, credentials, endpoint, timeouts, one client per service.
 //!
 //! Credentials come from the environment, a profile, a container, a web identity or the instance,
-//! when a call first needs them; on Lambda from the environment or what it names. Nothing here asks
-//! the network, except that a program without any region in its settings asks the instance for one;
-//! Lambda always sets one.
+//! when a call first needs them; in programs that are built for Lambda only, from the environment or
+//! the address that it names. Nothing here asks the network, except that a program without any region
+//! in its settings asks the instance for one; Lambda always sets one.
 
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
